@@ -1,0 +1,132 @@
+//! Builds the library under test. `cargo test` alone does not: without this, tests would meet whatever .so lies about.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use object::{Object, ObjectSymbol};
+use serde_json::Value;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+#[derive(Debug)]
+pub struct Library {
+    pub path: PathBuf,
+    /// The GNU build-id, in hex.
+    pub build_id: String,
+}
+
+/// The library, built now: `cargo build` runs once for each profile in this process.
+///
+/// # Panics
+/// When it does not build: no test can mean anything then.
+pub fn library(profile: Profile) -> &'static Library {
+    static DEV: OnceLock<Library> = OnceLock::new();
+    static RELEASE: OnceLock<Library> = OnceLock::new();
+    let cell = match profile {
+        Profile::Dev => &DEV,
+        Profile::Release => &RELEASE,
+    };
+    cell.get_or_init(|| Library::at(build(profile)))
+}
+
+fn build(profile: Profile) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "build",
+            "--package",
+            "nopipe",
+            "--message-format=json-render-diagnostics",
+        ])
+        .current_dir(crate::workspace())
+        .env_remove("LD_PRELOAD")
+        .stderr(Stdio::inherit());
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command.output().expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "the library does not build ({profile:?})"
+    );
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .find_map(|message| shared_object(&message))
+        .expect("cargo names libnopipe.so among what it built")
+}
+
+/// The path in cargo's message, if the message is about the library's shared object.
+fn shared_object(message: &Value) -> Option<PathBuf> {
+    message["filenames"]
+        .as_array()?
+        .iter()
+        .filter_map(|name| name.as_str())
+        .find(|name| name.ends_with("/libnopipe.so"))
+        .map(PathBuf::from)
+}
+
+impl Library {
+    /// The library at `path`.
+    ///
+    /// # Panics
+    /// When it cannot be read, or has no build-id.
+    pub fn at(path: PathBuf) -> Self {
+        let build_id = with_object(&path, |object| {
+            let id = object
+                .build_id()
+                .ok()
+                .flatten()
+                .expect("the library has a build-id");
+            id.iter().map(|byte| format!("{byte:02x}")).collect()
+        });
+        Library { path, build_id }
+    }
+
+    /// The names of the functions that it exports, sorted.
+    pub fn exports(&self) -> Vec<String> {
+        with_object(&self.path, |object| {
+            let mut names: Vec<String> = object
+                .dynamic_symbols()
+                .filter(|symbol| symbol.is_definition() && symbol.is_global())
+                .filter_map(|symbol| symbol.name().ok().map(String::from))
+                .collect();
+            names.sort();
+            names
+        })
+    }
+
+    /// Makes `command` run under the library, with one text log for each process in `log_dir`, everything shown.
+    pub fn preload(&self, command: &mut Command, log_dir: &Path) {
+        bare(command);
+        command
+            .env("LD_PRELOAD", &self.path)
+            .env("NOPIPE_LOG", format!("file:{}/%p.log", log_dir.display()))
+            .env("NOPIPE_FORMAT", "text")
+            .env("NOPIPE_LEVEL", "debug");
+    }
+}
+
+/// Makes `command` run without the library and without its settings, whatever this process was started with.
+pub fn bare(command: &mut Command) {
+    command.env_remove("LD_PRELOAD");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NOPIPE_") {
+            command.env_remove(name);
+        }
+    }
+}
+
+fn with_object<T>(path: &Path, read: impl FnOnce(&object::File<'_>) -> T) -> T {
+    let data = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let object = object::File::parse(&*data).expect("the library is an ELF file");
+    read(&object)
+}

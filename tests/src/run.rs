@@ -1,0 +1,165 @@
+//! Runs a command that can neither hang the tests nor outlive them.
+//!
+//! Each command leads a process group of its own; the group is killed when the guard goes, and the leader is also
+//! killed by the kernel should the thread that started it die first.
+//!
+//! Unsafe: one `pre_exec` for each thing the child does to itself between fork and exec.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal,
+};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Exit(i32),
+    Signal(i32),
+    TimedOut,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Exit(code) => write!(f, "exit {code}"),
+            End::Signal(number) => write!(f, "signal {number}"),
+            End::TimedOut => f.write_str("timed out"),
+        }
+    }
+}
+
+impl From<ExitStatus> for End {
+    fn from(status: ExitStatus) -> Self {
+        match status.signal() {
+            Some(number) => End::Signal(number),
+            None => End::Exit(
+                status
+                    .code()
+                    .expect("a process that was not killed has exited"),
+            ),
+        }
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub end: End,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `command` to its end, at most for `timeout`, with nothing on standard input. Output goes through files: a
+/// grandchild that keeps one open cannot hold us up.
+pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
+    let mut stdout = tempfile::tempfile()?;
+    let mut stderr = tempfile::tempfile()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?);
+    let end = Process::spawn(command)?
+        .wait(timeout)?
+        .unwrap_or(End::TimedOut);
+    Ok(Outcome {
+        end,
+        stdout: contents(&mut stdout)?,
+        stderr: contents(&mut stderr)?,
+    })
+}
+
+fn contents(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A running process and its group. Both are killed when this goes out of scope.
+pub struct Process {
+    child: Child,
+    pid: Pid,
+}
+
+impl Process {
+    /// Starts `command` as the leader of a new process group, with SIGPIPE at its default (std sees to that).
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        command.process_group(0);
+        // SAFETY: the closure makes one system call and does not allocate.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        let child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        Ok(Process { child, pid })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The child itself, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// How it ended, or `None` if it still runs after `timeout`. What is left of its group is killed then too.
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<End>> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(Some(status.into()));
+        }
+        // A pidfd becomes readable at the end without reaping: the group's number cannot have been reused yet.
+        let pidfd = pidfd_open(self.pid, PidfdFlags::empty())?;
+        if !readable(&pidfd, timeout)? {
+            return Ok(None);
+        }
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        Ok(Some(self.child.wait()?.into()))
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_alive() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn readable(fd: &impl std::os::fd::AsFd, timeout: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Makes `command` start with SIGPIPE ignored, as under `nohup`-like parents and many language runtimes.
+pub fn ignore_sigpipe(command: &mut Command) {
+    // SAFETY: signal(2) is async-signal-safe and the closure does not allocate. It runs after std has set SIGPIPE to
+    // its default.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGPIPE, libc::SIG_IGN) {
+            libc::SIG_ERR => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+}
