@@ -1,1 +1,25 @@
+//! The pure logic of libnopipe, shared by the library, the launcher, tests, benches and fuzzers.
+//!
+//! Nothing here makes a system call, allocates, locks or holds unsafe code, so all of it can run in a signal handler.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`line`] | a text buffer of fixed size |
+//! | [`endpoint`] | one end of a connection, from a socket address to text |
+//! | [`event`] | what is told of one vanished peer; the table of its fields |
+//! | [`encode`] | events as logfmt and as JSON |
+//! | [`settings`] | the grammar of the `NOPIPE_*` variables |
+//! | [`table`] | which connections were reported; which targets `connect` was given |
+//! | [`disposition`] | the SIGPIPE action that the program believes in |
+//! | [`time`] | RFC 3339 |
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod disposition;
+pub mod encode;
+pub mod endpoint;
+pub mod event;
+pub mod line;
+pub mod settings;
+pub mod table;
+pub mod time;

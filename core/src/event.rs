@@ -1,0 +1,367 @@
+//! What is told of one failed connection, and the table of the fields' names.
+
+use crate::endpoint::Endpoint;
+use crate::line::Line;
+use log::kv::{self, Key, Value, VisitSource};
+
+/// The names of one field. `key` is the name under which an [`Event`] gives it as a key-value of the `log` crate.
+pub struct Field {
+    pub key: &'static str,
+    /// Name in text (logfmt); `None`: not shown there.
+    pub text: Option<&'static str>,
+    /// Name in JSON, OpenTelemetry's where it has one; `None`: not shown there.
+    pub json: Option<&'static str>,
+}
+
+/// Every field, in the order in which they are written.
+pub const FIELDS: &[Field] = &[
+    both("setting"),
+    both("value"),
+    both("allowed"),
+    both("symbol"),
+    text_only("peer"),
+    json_only("peer_address", "network.peer.address"),
+    json_only("peer_port", "network.peer.port"),
+    text_only("local"),
+    json_only("local_address", "network.local.address"),
+    json_only("local_port", "network.local.port"),
+    both("cause"),
+    both("call"),
+    both("fd"),
+    renamed("errno", "error.type"),
+    both("delivered"),
+    both("undelivered"),
+    renamed("transport", "network.transport"),
+    both("peer_pid"),
+    both("peer_uid"),
+    both("peer_comm"),
+    both("rtt_us"),
+    both("idle_ms"),
+    both("cookie"),
+    both("handler"),
+    both("dropped"),
+    both("pid"),
+    both("tid"),
+    both("program"),
+    both("time"),
+];
+
+/// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is no field.
+pub const PRIORITY: &str = "priority";
+
+const fn both(key: &'static str) -> Field {
+    renamed(key, key)
+}
+
+const fn renamed(key: &'static str, json: &'static str) -> Field {
+    Field {
+        key,
+        text: Some(key),
+        json: Some(json),
+    }
+}
+
+const fn text_only(key: &'static str) -> Field {
+    Field {
+        key,
+        text: Some(key),
+        json: None,
+    }
+}
+
+const fn json_only(key: &'static str, json: &'static str) -> Field {
+    Field {
+        key,
+        text: None,
+        json: Some(json),
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cause {
+    /// ECONNRESET: the peer sent RST.
+    Reset,
+    /// EPIPE on a connection that the peer has closed or reset before.
+    Closed,
+    /// ETIMEDOUT.
+    Timeout,
+    /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
+    Unreachable,
+    /// EPIPE on a socket whose connect failed, or that never connected.
+    NeverConnected,
+    /// EPIPE after the program's own shutdown(SHUT_WR).
+    SelfShutdown,
+    /// EPIPE on a pipe or FIFO.
+    ReaderGone,
+}
+
+impl Cause {
+    /// How many causes there are.
+    pub const COUNT: usize = Cause::ReaderGone as usize + 1;
+
+    /// The value of the field `cause`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Reset => "reset",
+            Cause::Closed => "closed",
+            Cause::Timeout => "timeout",
+            Cause::Unreachable => "unreachable",
+            Cause::NeverConnected => "never-connected",
+            Cause::SelfShutdown => "self-shutdown",
+            Cause::ReaderGone => "reader-gone",
+        }
+    }
+
+    /// The words that a text line begins with. Only a peer that was there and is gone is called vanished.
+    pub fn message(self) -> &'static str {
+        match self {
+            Cause::Reset | Cause::Closed | Cause::Timeout | Cause::Unreachable => "peer vanished",
+            Cause::NeverConnected => "write without connection",
+            Cause::SelfShutdown => "write after own shutdown",
+            Cause::ReaderGone => "pipe reader gone",
+        }
+    }
+}
+
+/// The system call that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    Write,
+    Writev,
+    Pwritev2,
+    Send,
+    Sendto,
+    Sendmsg,
+    Sendmmsg,
+    Sendfile,
+    Splice,
+    Tee,
+    Vmsplice,
+    /// A call that none of the functions we know made: a raw system call, or one inside libc.
+    Libc,
+}
+
+impl Call {
+    /// The value of the field `call`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Call::Write => "write",
+            Call::Writev => "writev",
+            Call::Pwritev2 => "pwritev2",
+            Call::Send => "send",
+            Call::Sendto => "sendto",
+            Call::Sendmsg => "sendmsg",
+            Call::Sendmmsg => "sendmmsg",
+            Call::Sendfile => "sendfile",
+            Call::Splice => "splice",
+            Call::Tee => "tee",
+            Call::Vmsplice => "vmsplice",
+            Call::Libc => "libc",
+        }
+    }
+}
+
+/// The kind of the descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    Tcp,
+    Mptcp,
+    Sctp,
+    Udp,
+    /// AF_UNIX, SOCK_STREAM.
+    Unix,
+    /// AF_UNIX, SOCK_SEQPACKET.
+    Seqpacket,
+    /// AF_UNIX, SOCK_DGRAM.
+    Dgram,
+    Vsock,
+    Pipe,
+    Other,
+}
+
+impl Transport {
+    /// The value of the field `transport`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Mptcp => "mptcp",
+            Transport::Sctp => "sctp",
+            Transport::Udp => "udp",
+            Transport::Unix => "unix",
+            Transport::Seqpacket => "seqpacket",
+            Transport::Dgram => "dgram",
+            Transport::Vsock => "vsock",
+            Transport::Pipe => "pipe",
+            Transport::Other => "other",
+        }
+    }
+}
+
+/// The errors that say the other end is gone, by the number they have on every CPU that Linux runs on but MIPS and SPARC.
+pub fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        32 => "EPIPE",
+        100 => "ENETDOWN",
+        101 => "ENETUNREACH",
+        104 => "ECONNRESET",
+        110 => "ETIMEDOUT",
+        112 => "EHOSTDOWN",
+        113 => "EHOSTUNREACH",
+        _ => return None,
+    })
+}
+
+/// How much an event matters, as syslog(3) numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Priority {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+impl Priority {
+    /// The level of the `log` crate, which has no "notice".
+    pub fn level(self) -> log::Level {
+        match self {
+            Priority::Error => log::Level::Error,
+            Priority::Warning => log::Level::Warn,
+            Priority::Notice | Priority::Info => log::Level::Info,
+            Priority::Debug => log::Level::Debug,
+        }
+    }
+}
+
+/// Who wrote a line, and when.
+pub struct Origin<'a> {
+    pub pid: i32,
+    pub tid: i32,
+    pub program: &'a str,
+    /// RFC 3339, [`crate::time::rfc3339`].
+    pub time: Line<32>,
+    /// Lines that a sink could not take since the last one it took.
+    pub dropped: u64,
+}
+
+impl Origin<'_> {
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
+        if self.dropped > 0 {
+            pair("dropped", self.dropped.into())?;
+        }
+        pair("pid", (self.pid as u64).into())?;
+        pair("tid", (self.tid as u64).into())?;
+        pair("program", self.program.into())?;
+        pair("time", self.time.as_str().into())
+    }
+}
+
+/// The process at the other end of a unix socket, SO_PEERCRED in unix(7).
+pub struct Credentials {
+    pub pid: u32,
+    pub uid: u32,
+    /// `/proc/PID/comm`; empty if the process is gone.
+    pub comm: Line<16>,
+}
+
+/// What happened to one connection, at its first failure.
+pub struct Event<'a> {
+    pub origin: Origin<'a>,
+    pub priority: Priority,
+    pub call: Call,
+    pub fd: i32,
+    pub errno: i32,
+    pub cause: Cause,
+    pub transport: Transport,
+    pub peer: Endpoint,
+    pub local: Option<Endpoint>,
+    pub credentials: Option<Credentials>,
+    /// Bytes that the peer's kernel has acknowledged.
+    pub delivered: Option<u64>,
+    /// Bytes written before that it has not.
+    pub undelivered: Option<u64>,
+    /// Smoothed round trip, microseconds.
+    pub rtt_us: Option<u64>,
+    /// Milliseconds since the peer was last heard.
+    pub idle_ms: Option<u64>,
+    /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
+    pub cookie: Line<16>,
+    /// The program has a SIGPIPE handler, and it was not run.
+    pub handler_skipped: bool,
+}
+
+impl kv::Source for Event<'_> {
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
+        to.visit_pair(Key::from_str("peer"), self.peer.text().into())?;
+        visit_endpoint(&self.peer, "peer_address", "peer_port", to)?;
+        if let Some(local) = &self.local {
+            to.visit_pair(Key::from_str("local"), local.text().into())?;
+            visit_endpoint(local, "local_address", "local_port", to)?;
+        }
+        let mut pair = |key, value: Option<Value<'kvs>>| match value {
+            Some(value) => to.visit_pair(Key::from_str(key), value),
+            None => Ok(()),
+        };
+        pair("cause", Some(self.cause.name().into()))?;
+        pair("call", Some(self.call.name().into()))?;
+        pair("fd", Some((self.fd as u64).into()))?;
+        pair("errno", errno_name(self.errno).map(Value::from))?;
+        pair("delivered", self.delivered.map(Value::from))?;
+        pair("undelivered", self.undelivered.map(Value::from))?;
+        pair("transport", Some(self.transport.name().into()))?;
+        if let Some(peer) = &self.credentials {
+            pair("peer_pid", Some((peer.pid as u64).into()))?;
+            pair("peer_uid", Some((peer.uid as u64).into()))?;
+            pair("peer_comm", some_text(&peer.comm))?;
+        }
+        pair("rtt_us", self.rtt_us.map(Value::from))?;
+        pair("idle_ms", self.idle_ms.map(Value::from))?;
+        pair("cookie", some_text(&self.cookie))?;
+        pair("handler", self.handler_skipped.then(|| "skipped".into()))?;
+        self.origin.visit(to)
+    }
+}
+
+fn some_text<const N: usize>(line: &Line<N>) -> Option<Value<'_>> {
+    Some(line.as_str())
+        .filter(|text| !text.is_empty())
+        .map(Value::from)
+}
+
+fn visit_endpoint<'kvs>(
+    end: &'kvs Endpoint,
+    address_key: &'static str,
+    port_key: &'static str,
+    to: &mut dyn VisitSource<'kvs>,
+) -> Result<(), kv::Error> {
+    if let Some(address) = end.address() {
+        to.visit_pair(Key::from_str(address_key), address.into())?;
+    }
+    match end.port() {
+        Some(port) => to.visit_pair(Key::from_str(port_key), u64::from(port).into()),
+        None => Ok(()),
+    }
+}
+
+/// What the library has to say of itself: a setting it cannot read, a symbol it misses.
+pub struct Notice<'a> {
+    pub origin: Origin<'a>,
+    pub priority: Priority,
+    /// Fields of [`FIELDS`] with their values.
+    pub facts: &'a [(&'static str, &'a str)],
+}
+
+impl kv::Source for Notice<'_> {
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
+        for &(key, value) in self.facts {
+            to.visit_pair(Key::from_str(key), value.into())?;
+        }
+        self.origin.visit(to)
+    }
+}

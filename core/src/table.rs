@@ -1,0 +1,196 @@
+//! Two tables of fixed size, lock-free: which connections were reported, and where failed connects were headed.
+//!
+//! Both are found by the connection's key, a hash decides the place, and a newer entry takes an older one's place when
+//! there is no room. No operation waits: a thread or a signal handler that comes in between finds each word whole.
+
+use core::sync::atomic::{AtomicU64, Ordering::*, fence};
+
+/// Entries that compete for the same places.
+const WAYS: usize = 4;
+
+/// The connections whose vanishing was reported: at most `SETS * 4`. One that was driven out by others is forgotten,
+/// and would be reported again.
+pub struct Seen<const SETS: usize> {
+    sets: [[AtomicU64; WAYS]; SETS],
+}
+
+impl<const SETS: usize> Seen<SETS> {
+    /// An empty table.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Seen {
+            sets: [const { [const { AtomicU64::new(0) }; WAYS] }; SETS],
+        }
+    }
+
+    fn set(&self, key: u64) -> &[AtomicU64] {
+        match self.sets.get(hash(key) as usize % SETS.max(1)) {
+            Some(set) => set,
+            None => &[],
+        }
+    }
+
+    /// Enters `key`; true if it was not there. Of two that enter the same key at the same time one gets true, also
+    /// when the set is full, because a key always drives out the same place.
+    pub fn insert(&self, key: u64) -> bool {
+        let key = key.max(1);
+        let set = self.set(key);
+        for place in set {
+            match place.compare_exchange(0, key, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(there) if there == key => return false,
+                Err(_) => {}
+            }
+        }
+        match set.get((hash(key) >> 32) as usize % WAYS) {
+            Some(place) => place.swap(key, Relaxed) != key,
+            None => true,
+        }
+    }
+
+    /// Whether `key` was entered, and not driven out since.
+    pub fn contains(&self, key: u64) -> bool {
+        let key = key.max(1);
+        self.set(key).iter().any(|place| place.load(Relaxed) == key)
+    }
+}
+
+/// Socket addresses of the internet families: 28 bytes are enough for IPv6.
+pub const ADDRESS: usize = 28;
+const WORDS: usize = ADDRESS.div_ceil(8);
+/// In place of a key: somebody is writing this entry.
+const BUSY: u64 = u64::MAX;
+
+/// The addresses that failed or unfinished connects were headed for, the last one of each socket.
+pub struct Targets<const ENTRIES: usize> {
+    entries: [Target; ENTRIES],
+}
+
+struct Target {
+    key: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+impl<const ENTRIES: usize> Targets<ENTRIES> {
+    /// An empty table.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Targets {
+            entries: [const {
+                Target {
+                    key: AtomicU64::new(0),
+                    words: [const { AtomicU64::new(0) }; WORDS],
+                }
+            }; ENTRIES],
+        }
+    }
+
+    fn entry(&self, key: u64) -> Option<&Target> {
+        self.entries.get(hash(key) as usize % ENTRIES.max(1))
+    }
+
+    /// Remembers the first 28 bytes of `address` for the socket `key`. Where another thread is just writing the same
+    /// entry, that one's stays.
+    pub fn remember(&self, key: u64, address: &[u8]) {
+        let Some(entry) = self.entry(key) else { return };
+        let there = entry.key.load(Relaxed);
+        if there == BUSY
+            || entry
+                .key
+                .compare_exchange(there, BUSY, Acquire, Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        fence(Release);
+        for (i, word) in entry.words.iter().enumerate() {
+            let mut bytes = [0; 8];
+            for (to, from) in bytes.iter_mut().zip(address.iter().skip(i * 8)) {
+                *to = *from;
+            }
+            word.store(u64::from_ne_bytes(bytes), Relaxed);
+        }
+        entry.key.store(key, Release);
+    }
+
+    /// The address remembered for the socket `key`, zeros behind its end.
+    pub fn recall(&self, key: u64) -> Option<[u8; ADDRESS]> {
+        let entry = self.entry(key)?;
+        if entry.key.load(Acquire) != key {
+            return None;
+        }
+        let mut address = [0; ADDRESS];
+        for (to, word) in address.chunks_mut(8).zip(&entry.words) {
+            for (to, from) in to.iter_mut().zip(word.load(Relaxed).to_ne_bytes()) {
+                *to = from;
+            }
+        }
+        fence(Acquire);
+        (entry.key.load(Relaxed) == key).then_some(address)
+    }
+}
+
+/// Fibonacci hashing: socket cookies are counted up, inode numbers too.
+fn hash(key: u64) -> u64 {
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 29
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seen_once() {
+        let seen = Seen::<64>::new();
+        for key in 1..=100 {
+            assert!(!seen.contains(key));
+            assert!(seen.insert(key), "{key}");
+            assert!(seen.contains(key));
+            assert!(!seen.insert(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_newest_is_always_there() {
+        let seen = Seen::<4>::new();
+        for key in 1..10_000 {
+            assert!(seen.insert(key));
+            assert!(seen.contains(key));
+        }
+    }
+
+    #[test]
+    fn one_of_many_threads_is_the_first() {
+        for filled in [0, 10_000] {
+            let seen = Seen::<16>::new();
+            for key in 0..filled {
+                seen.insert(1_000_000 + key);
+            }
+            for key in 1..200 {
+                let first = std::thread::scope(|s| {
+                    let all: Vec<_> = (0..4).map(|_| s.spawn(|| seen.insert(key))).collect();
+                    all.into_iter()
+                        .filter(|_| true)
+                        .map(|t| t.join().unwrap())
+                        .filter(|&new| new)
+                        .count()
+                });
+                assert_eq!(first, 1, "key {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let targets = Targets::<8>::new();
+        assert_eq!(targets.recall(5), None);
+        targets.remember(5, &[7; 16]);
+        let mut expected = [0; ADDRESS];
+        expected[..16].fill(7);
+        assert_eq!(targets.recall(5), Some(expected));
+        targets.remember(5, &[9; 28]);
+        assert_eq!(targets.recall(5), Some([9; 28]));
+        assert_eq!(targets.recall(6), None);
+    }
+}
