@@ -60,17 +60,30 @@ pub struct Outcome {
 /// grandchild that keeps one open cannot hold us up.
 pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
     let mut stdout = tempfile::tempfile()?;
+    let outcome = run_with_stdout(command, Stdio::from(stdout.try_clone()?), timeout)?;
+    Ok(Outcome {
+        stdout: contents(&mut stdout)?,
+        ..outcome
+    })
+}
+
+/// The same where standard output is to be something else; it is not read.
+pub fn run_with_stdout(
+    command: &mut Command,
+    stdout: Stdio,
+    timeout: Duration,
+) -> io::Result<Outcome> {
     let mut stderr = tempfile::tempfile()?;
     command
         .stdin(Stdio::null())
-        .stdout(stdout.try_clone()?)
+        .stdout(stdout)
         .stderr(stderr.try_clone()?);
     let end = Process::spawn(command)?
         .wait(timeout)?
         .unwrap_or(End::TimedOut);
     Ok(Outcome {
         end,
-        stdout: contents(&mut stdout)?,
+        stdout: String::new(),
         stderr: contents(&mut stderr)?,
     })
 }

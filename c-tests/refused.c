@@ -1,0 +1,48 @@
+/*
+ * refused CASE FAMILY: connect fails, and the program writes all the same.
+ *   blocking  connect says ECONNREFUSED
+ *   checked   non-blocking; the program reads SO_ERROR, then writes
+ *   unchecked non-blocking; the first write says ECONNREFUSED
+ *   never     connect was not even called: there is no address to name
+ */
+#include "check.h"
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 3);
+	const char *kind = argv[1];
+	struct sockaddr_storage target;
+	socklen_t length;
+	char name[64];
+
+	/* A port where nobody listens: bound, so that nobody else gets it. */
+	length = loopback(argv[2], &target);
+	int holder = socket(target.ss_family, SOCK_STREAM, 0);
+	CHECK(holder >= 0);
+	CHECK(bind(holder, (struct sockaddr *)&target, length) == 0);
+	CHECK(getsockname(holder, (struct sockaddr *)&target, &length) == 0);
+	name_of(holder, name);
+
+	int fd = socket(target.ss_family, SOCK_STREAM, 0);
+	CHECK(fd >= 0);
+	if (strcmp(kind, "blocking") == 0) {
+		CHECK_FAILS(connect(fd, (struct sockaddr *)&target, length), ECONNREFUSED);
+	} else if (strcmp(kind, "never") != 0) {
+		CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+		CHECK_FAILS(connect(fd, (struct sockaddr *)&target, length), EINPROGRESS);
+		wait_for(fd, POLLOUT);
+	}
+	if (strcmp(kind, "checked") == 0) {
+		int error;
+		socklen_t size = sizeof error;
+		CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED);
+	} else if (strcmp(kind, "unchecked") == 0) {
+		CHECK_FAILS(send(fd, "x", 1, 0), ECONNREFUSED);
+	}
+
+	say("expect transport=tcp cause=never-connected errno=EPIPE call=send fd=%d peer=%s", fd,
+	    strcmp(kind, "never") == 0 ? "" : name);
+	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
+	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
+	return 0;
+}

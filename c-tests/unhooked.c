@@ -1,0 +1,59 @@
+/* unhooked CALL: writes that no interposed symbol sees. Only the signal handler can save and report these. */
+#include "calls.h"
+
+static ssize_t asm_write(int fd, const void *bytes, size_t length)
+{
+#ifdef __x86_64__
+	ssize_t result;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(SYS_write), "D"(fd), "S"(bytes), "d"(length)
+			 : "rcx", "r11", "memory");
+	return result < 0 ? (errno = (int)-result, -1) : result;
+#else
+	return syscall(SYS_write, fd, bytes, length);
+#endif
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	const char *call = argv[1], *logged = "libc";
+	struct connection c = dead_tcp("v4");
+	char bytes[64] = {0};
+
+	if (strcmp(call, "fwrite") == 0 || strcmp(call, "fprintf") == 0 || strcmp(call, "dprintf") == 0)
+		logged = "write";
+	expect_dead(&c, logged, "");
+	for (int i = 0; i < 2; i++) {
+		if (strcmp(call, "fwrite") == 0) {
+			FILE *stream = fdopen(c.fd, "w");
+			CHECK(stream);
+			CHECK(fwrite(bytes, 1, sizeof bytes, stream) == sizeof bytes);
+			CHECK_FAILS(fflush(stream), EPIPE);
+			CHECK(ferror(stream));
+		} else if (strcmp(call, "fprintf") == 0) {
+			FILE *stream = fdopen(c.fd, "w");
+			CHECK(stream);
+			setbuf(stream, NULL);
+			errno = 0;
+			CHECK(fprintf(stream, "%d\n", 42) < 0 && errno == EPIPE);
+		} else if (strcmp(call, "dprintf") == 0) {
+			errno = 0;
+			CHECK(dprintf(c.fd, "%d\n", 42) < 0 && errno == EPIPE);
+		} else if (strcmp(call, "syscall_write") == 0) {
+			CHECK_FAILS(syscall(SYS_write, c.fd, bytes, sizeof bytes), EPIPE);
+		} else if (strcmp(call, "syscall_sendto") == 0) {
+			CHECK_FAILS(syscall(SYS_sendto, c.fd, bytes, sizeof bytes, 0, NULL, 0), EPIPE);
+		} else if (strcmp(call, "syscall_sendfile") == 0) {
+			int file = file_of(bytes, sizeof bytes);
+			CHECK_FAILS(syscall(SYS_sendfile, c.fd, file, NULL, sizeof bytes), EPIPE);
+		} else if (strcmp(call, "syscall_splice") == 0) {
+			int writer, reader = pipe_of(bytes, sizeof bytes, &writer);
+			CHECK_FAILS(syscall(SYS_splice, reader, NULL, c.fd, NULL, sizeof bytes, 0), EPIPE);
+		} else {
+			CHECK_FAILS(asm_write(c.fd, bytes, sizeof bytes), EPIPE);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,59 @@
+//! Whether the log holds exactly the events that the program announced.
+
+use std::collections::BTreeMap;
+
+use nopipe_tests::event::Event;
+
+type Fields = BTreeMap<String, String>;
+
+/// Each expectation meets one event of its own, and no line is left over.
+///
+/// # Errors
+/// What is missing, too much, or badly formed.
+pub fn check(expected: &[Fields], logged: &[Event], program: &str) -> Result<(), String> {
+    let mut left: Vec<&Event> = logged.iter().collect();
+    for wanted in expected {
+        let Some(at) = left.iter().position(|event| meets(event, wanted)) else {
+            return Err(format!("no event with {wanted:?}"));
+        };
+        well_formed(left.swap_remove(at), program)?;
+    }
+    match left.first() {
+        None => Ok(()),
+        Some(event) => Err(format!("unexpected line: {event}")),
+    }
+}
+
+/// All fields as wanted; an empty value means that there is no such field.
+fn meets(event: &Event, wanted: &Fields) -> bool {
+    wanted
+        .iter()
+        .all(|(key, value)| event.get(key).unwrap_or_default() == value)
+}
+
+/// What holds for every event.
+fn well_formed(event: &Event, program: &str) -> Result<(), String> {
+    let cause = event.get("cause").unwrap_or_default();
+    let vanished = matches!(cause, "closed" | "reset" | "timeout" | "unreachable");
+    if vanished != (event.message == "peer vanished") {
+        return Err(format!("this message does not suit the cause: {event}"));
+    }
+    if event.get("program") != Some(program) {
+        return Err(format!("the program is {program}: {event}"));
+    }
+    for number in ["pid", "tid", "fd"] {
+        if event
+            .get(number)
+            .is_some_and(|value| value.parse::<u32>().is_err())
+        {
+            return Err(format!("{number} is no number: {event}"));
+        }
+    }
+    let missing = ["time", "pid", "tid", "call", "errno", "transport"]
+        .into_iter()
+        .find(|key| event.get(key).is_none());
+    match missing {
+        None => Ok(()),
+        Some(key) => Err(format!("no {key}: {event}")),
+    }
+}

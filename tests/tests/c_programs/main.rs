@@ -1,0 +1,211 @@
+//! The C programs of `c-tests/`, each bare, preloaded with the release library, and with the dev library.
+//!
+//! A program says on its output what the log must hold (`expect key=value ...`, one line for each event) and what
+//! must be the same with and without the library (`same ...`); see `c-tests/check.h`. Bare, most die of SIGPIPE:
+//! that is part of the expectation, for a test that passes without the library proves nothing.
+
+mod cases;
+mod events;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use nopipe_tests::c_program::c_program;
+use nopipe_tests::event::{self, Event};
+use nopipe_tests::library::bare;
+use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_stdout};
+use nopipe_tests::{Profile, library, scratch_dir};
+
+use cases::{Case, cases};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const PROFILES: [Profile; 2] = [Profile::Release, Profile::Dev];
+
+/// What the cases came to, for the table at the end.
+static TABLE: Mutex<BTreeMap<String, [String; 3]>> = Mutex::new(BTreeMap::new());
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        for profile in PROFILES {
+            println!(
+                "testing {profile:?}: build-id {}",
+                library(profile).build_id
+            );
+        }
+    }
+    let mut trials = vec![Trial::test(
+        "the library just built is the one loaded",
+        loaded_is_built,
+    )];
+    trials.extend(cases().into_iter().map(|case| {
+        let skipped = case.skip.is_some();
+        Trial::test(case.to_string(), move || run_case(&case)).with_ignored_flag(skipped)
+    }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if !arguments.list {
+        print_table();
+    }
+    conclusion.exit_code()
+}
+
+fn print_table() {
+    let table = TABLE.lock().expect("no row was left half written");
+    let heading = ["bare", "preloaded", "events"].map(String::from);
+    let width = table.keys().map(String::len).max().unwrap_or(0);
+    for (case, [bare, preloaded, events]) in
+        std::iter::once((&"case".to_string(), &heading)).chain(table.iter())
+    {
+        println!("{case:width$} | {bare:10} | {preloaded:10} | {events}");
+    }
+}
+
+/// The program `build_id` looks for the library in its own memory and prints the build-id that it finds there.
+fn loaded_is_built() -> Result<(), Failed> {
+    let mut command = Command::new(c_program("build_id"));
+    bare(&mut command);
+    expect_line(&run(&mut command, TIMEOUT)?, "none")?;
+    for profile in PROFILES {
+        let logs = scratch_dir("logs");
+        let library = library(profile);
+        library.preload(&mut command, logs.path());
+        expect_line(&run(&mut command, TIMEOUT)?, &library.build_id)?;
+    }
+    Ok(())
+}
+
+fn expect_line(outcome: &Outcome, line: &str) -> Result<(), Failed> {
+    match outcome.stdout.trim() == line {
+        true => Ok(()),
+        false => Err(format!("expected {line}, got {outcome:?}").into()),
+    }
+}
+
+/// Runs the case three times, and says everything that is wrong.
+fn run_case(case: &Case) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    let scratch = scratch_dir("run");
+    let mut command = case.command(scratch.path());
+    bare(&mut command);
+    let alone = execute(case, &mut command)?;
+    if alone.end != case.bare {
+        wrong.push(format!(
+            "bare: {}, expected {}\n{}",
+            alone.end,
+            case.bare,
+            transcript(&alone)
+        ));
+    }
+
+    let mut ends = Vec::new();
+    let mut counts = Vec::new();
+    for profile in PROFILES {
+        let logs = scratch_dir("logs");
+        library(profile).preload(&mut command, logs.path());
+        command.envs(case.env.iter().copied());
+        let outcome = execute(case, &mut command)?;
+        let logged = event::read_dir(logs.path());
+        ends.push(outcome.end.to_string());
+        counts.push(logged.as_ref().map_or(0, Vec::len).to_string());
+        if let Err(what) = check_preloaded(case, &alone, &outcome, &logged) {
+            let lines = logged
+                .iter()
+                .flatten()
+                .map(|event| format!("  log: {event}\n"));
+            let lines: String = lines.collect();
+            wrong.push(format!(
+                "{profile:?}: {what}\n{}{lines}",
+                transcript(&outcome)
+            ));
+        }
+    }
+    for column in [&mut ends, &mut counts] {
+        column.dedup();
+    }
+    let row = [alone.end.to_string(), ends.join(" / "), counts.join(" / ")];
+    TABLE
+        .lock()
+        .expect("no row was left half written")
+        .insert(case.to_string(), row);
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n").into())
+    }
+}
+
+/// A case's standard output is a file, or the pipe of a reader that is gone before the program starts.
+fn execute(case: &Case, command: &mut Command) -> io::Result<Outcome> {
+    if !case.stdout_is_dead {
+        return run(command, TIMEOUT);
+    }
+    let (reader, writer) = io::pipe()?;
+    drop(reader);
+    run_with_stdout(command, Stdio::from(writer), TIMEOUT)
+}
+
+fn check_preloaded(
+    case: &Case,
+    alone: &Outcome,
+    outcome: &Outcome,
+    logged: &Result<Vec<Event>, String>,
+) -> Result<(), String> {
+    if outcome.end != case.preloaded {
+        return Err(format!("{}, expected {}", outcome.end, case.preloaded));
+    }
+    let same = |outcome: &Outcome| -> Vec<String> {
+        lines_after("same ", outcome).map(String::from).collect()
+    };
+    // A program that dies bare has not said everything.
+    let (before, after) = (same(alone), same(outcome));
+    if !after.starts_with(&before) || (case.bare == case.preloaded && before != after) {
+        return Err(format!(
+            "not the same as bare:\n  bare {before:#?}\n  preloaded {after:#?}"
+        ));
+    }
+    let expected: Result<Vec<_>, _> = lines_after("expect ", outcome)
+        .map(|mut line| event::parse_fields(&mut line))
+        .collect();
+    events::check(&expected?, logged.as_ref()?, case.program())
+}
+
+/// What follows `word` on the lines of the program's output that begin with it.
+fn lines_after<'a>(word: &'static str, outcome: &'a Outcome) -> impl Iterator<Item = &'a str> {
+    outcome
+        .stdout
+        .lines()
+        .chain(outcome.stderr.lines())
+        .filter_map(move |line| line.strip_prefix(word))
+        .map(str::trim_end)
+}
+
+fn transcript(outcome: &Outcome) -> String {
+    let out = outcome
+        .stdout
+        .lines()
+        .map(|line| format!("  out: {line}\n"));
+    let err = outcome
+        .stderr
+        .lines()
+        .map(|line| format!("  err: {line}\n"));
+    out.chain(err).collect()
+}
+
+impl Case {
+    fn program(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    fn command(&self, dir: &std::path::Path) -> Command {
+        let mut command = Command::new(c_program(self.program()));
+        command.args(self.line.split(' ').skip(1)).current_dir(dir);
+        if self.sigpipe_ignored {
+            ignore_sigpipe(&mut command);
+        }
+        command
+    }
+}
