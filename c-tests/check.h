@@ -265,11 +265,13 @@ UNUSED static int sigpipe_in(const char *set)
 	return (int)(strtoull(at + strlen(field), NULL, 16) >> (SIGPIPE - 1) & 1);
 }
 
-/* What a child's wait status must be when it ends well. */
+/* Waits for a child that must end well. If a signal killed it, this process exits as a shell would. */
 UNUSED static void wait_for_success(pid_t child)
 {
 	int status;
 	CHECK(waitpid(child, &status, 0) == child);
+	if (WIFSIGNALED(status))
+		_exit(128 + WTERMSIG(status));
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 

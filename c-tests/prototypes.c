@@ -1,0 +1,33 @@
+/*
+ * Compiled only: the functions that the hooks replace and the libc crate does not declare, checked against the C
+ * headers. Each is assigned to a pointer of the type that src/hooks declares; if a header differs, this does not
+ * compile. Compiled twice, for no one setting of the feature macros shows them all.
+ */
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+typedef void (*handler)(int);
+typedef handler signal_fn(int, handler);
+
+signal_fn *const prototype_of_signal = signal;
+signal_fn *const prototype_of___sysv_signal = __sysv_signal;
+signal_fn *const prototype_of_sigset = sigset;
+int (*const prototype_of_sigignore)(int) = sigignore;
+int (*const prototype_of_siginterrupt)(int, int) = siginterrupt;
+#ifdef _GNU_SOURCE
+signal_fn *const prototype_of_ssignal = ssignal;
+signal_fn *const prototype_of_sysv_signal = sysv_signal;
+#else
+signal_fn *const prototype_of_bsd_signal = bsd_signal;
+#endif
+
+/* No header declares __write, __send, __connect and __sigaction, the other names of these. */
+ssize_t (*const prototype_of_write)(int, const void *, size_t) = write;
+ssize_t (*const prototype_of_send)(int, const void *, size_t, int) = send;
+int (*const prototype_of_sigaction)(int, const struct sigaction *, struct sigaction *) = sigaction;
+#ifndef _GNU_SOURCE /* there its second parameter is a transparent union */
+int (*const prototype_of_connect)(int, const struct sockaddr *, socklen_t) = connect;
+#endif

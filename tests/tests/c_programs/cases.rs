@@ -35,11 +35,12 @@ impl fmt::Display for Case {
     }
 }
 
-/// SIGPIPE, and a program's failed CHECK or reported handler (`c-tests/check.h`).
 const KILLED: End = End::Signal(libc::SIGPIPE);
 const FINE: End = End::Exit(0);
-const FAILED: End = End::Exit(99);
+/// The program's own handler ran.
 const HANDLER_RAN: End = End::Exit(7);
+/// SIGPIPE killed a child of the program.
+const CHILD_KILLED: End = End::Exit(128 + libc::SIGPIPE);
 
 /// Dies bare, lives preloaded.
 fn saved(line: &'static str) -> Case {
@@ -63,9 +64,31 @@ fn same(line: &'static str, end: End) -> Case {
     }
 }
 
+/// The program's own handler is to run, as natively.
+fn runs(line: &'static str) -> Case {
+    Case {
+        env: &[("NOPIPE_HANDLERS", "run")],
+        ..same(line, FINE)
+    }
+}
+
 pub fn cases() -> Vec<Case> {
-    let mut cases = vec![
-        // Every call, on a peer that has closed.
+    let mut all = calls();
+    all.extend(causes());
+    all.extend(unhooked());
+    all.extend(peers());
+    all.extend(dispositions());
+    all.extend(handlers());
+    all.extend(on_purpose());
+    all.extend(blocked());
+    all.extend(traces());
+    all.extend(life());
+    all
+}
+
+/// Every call that can fail because a peer is gone.
+fn calls() -> Vec<Case> {
+    vec![
         saved("vanished_tcp write v4"),
         saved("vanished_tcp write v6"),
         saved("vanished_tcp write mapped"),
@@ -96,7 +119,12 @@ pub fn cases() -> Vec<Case> {
         saved("vanished_pipe tee pipe"),
         saved("vanished_pipe vmsplice pipe"),
         saved("vanished_pipe write fifo"),
-        // What the peer did, and what was tried.
+    ]
+}
+
+/// What the peer did, and what was tried.
+fn causes() -> Vec<Case> {
+    vec![
         saved("reset write"),
         saved("reset writev"),
         saved("reset send"),
@@ -118,7 +146,12 @@ pub fn cases() -> Vec<Case> {
         saved("partial pipe"),
         saved("partial sendfile"),
         saved("partial sendmmsg"),
-        // Calls that no interposed symbol sees.
+    ]
+}
+
+/// Calls that no interposed symbol sees.
+fn unhooked() -> Vec<Case> {
+    vec![
         saved("unhooked fwrite"),
         saved("unhooked fprintf"),
         saved("unhooked dprintf"),
@@ -127,7 +160,214 @@ pub fn cases() -> Vec<Case> {
         saved("unhooked syscall_sendfile"),
         saved("unhooked syscall_splice"),
         saved("unhooked asm_write"),
-    ];
-    cases.sort_by_key(|case| case.line);
-    cases
+    ]
+}
+
+/// The peers that are no TCP peers.
+fn peers() -> Vec<Case> {
+    vec![
+        saved("unix_peer path"),
+        saved("unix_peer awkward"),
+        saved("unix_peer abstract"),
+        saved("unix_peer unnamed"),
+        saved("unix_peer server"),
+        saved("unix_peer pair"),
+        same("unix_peer seqpacket", FINE),
+        same("unix_peer dgram", FINE),
+        saved("self_shutdown tcp"),
+        saved("self_shutdown unix"),
+        same("self_shutdown half", FINE),
+        Case {
+            stdout_is_dead: true,
+            ..saved("dead_stdout write")
+        },
+        Case {
+            stdout_is_dead: true,
+            ..saved("dead_stdout stdio")
+        },
+        Case {
+            stdout_is_dead: true,
+            env: &[("NOPIPE_PIPES", "native")],
+            ..same("dead_stdout write", KILLED)
+        },
+        same("pipeline dies", FINE),
+        Case {
+            env: &[("NOPIPE_PIPES", "survive")],
+            bare: CHILD_KILLED,
+            ..saved("pipeline lives")
+        },
+    ]
+}
+
+/// What the program sets, reads back, and passes on.
+fn dispositions() -> Vec<Case> {
+    vec![
+        same("readback", FINE),
+        same("children", FINE),
+        Case {
+            sigpipe_ignored: true,
+            ..same("readback", FINE)
+        },
+        Case {
+            sigpipe_ignored: true,
+            ..same("children", FINE)
+        },
+        Case {
+            sigpipe_ignored: true,
+            ..same("ignored inherited", FINE)
+        },
+        same("ignored set", FINE),
+        saved("ignored defaulted"),
+    ]
+}
+
+/// A handler of the program's own, and a peer that vanishes.
+fn handlers() -> Vec<Case> {
+    vec![
+        Case {
+            bare: HANDLER_RAN,
+            ..saved("own_handler counts write")
+        },
+        Case {
+            bare: HANDLER_RAN,
+            ..saved("own_handler counts send")
+        },
+        Case {
+            bare: HANDLER_RAN,
+            ..saved("own_handler counts splice")
+        },
+        Case {
+            bare: HANDLER_RAN,
+            ..saved("own_handler exits write")
+        },
+        Case {
+            bare: HANDLER_RAN,
+            ..saved("own_handler exits sendmsg")
+        },
+        runs("own_handler runs write"),
+        runs("own_handler runs writev"),
+        runs("own_handler runs send"),
+        runs("own_handler runs sendmsg"),
+        runs("own_handler runs sendmmsg"),
+        runs("own_handler runs sendfile"),
+        runs("own_handler runs splice"),
+        runs("own_handler jumps write"),
+        runs("own_handler jumps send"),
+        runs("own_handler jumps splice"),
+        saved("one_shot vanish"),
+        same("one_shot raise", KILLED),
+    ]
+}
+
+/// A SIGPIPE that somebody sends.
+fn on_purpose() -> Vec<Case> {
+    vec![
+        same("on_purpose raise default", KILLED),
+        same("on_purpose raise ignored", FINE),
+        same("on_purpose raise handler", FINE),
+        same("on_purpose kill default", KILLED),
+        same("on_purpose kill ignored", FINE),
+        same("on_purpose kill handler", FINE),
+        same("on_purpose killpg default", KILLED),
+        same("on_purpose killpg ignored", FINE),
+        same("on_purpose killpg handler", FINE),
+        same("on_purpose pthread_kill default", KILLED),
+        same("on_purpose pthread_kill ignored", FINE),
+        same("on_purpose pthread_kill handler", FINE),
+        same("on_purpose sigqueue default", KILLED),
+        same("on_purpose sigqueue ignored", FINE),
+        same("on_purpose sigqueue handler", FINE),
+        same("on_purpose tgkill default", KILLED),
+        same("on_purpose tgkill ignored", FINE),
+        same("on_purpose tgkill handler", FINE),
+        same("on_purpose thread default", KILLED),
+        same("on_purpose thread ignored", FINE),
+        same("on_purpose thread handler", FINE),
+        same("on_purpose child default", KILLED),
+        same("on_purpose child ignored", FINE),
+        same("on_purpose child handler", FINE),
+        same("semantics nodefer", FINE),
+        same("semantics deferred", FINE),
+        same("semantics onstack", FINE),
+        same("semantics restart", FINE),
+        same("semantics norestart", FINE),
+        same("semantics jumps", FINE),
+        same("semantics resethand", KILLED),
+    ]
+}
+
+/// SIGPIPE blocked in the thread.
+fn blocked() -> Vec<Case> {
+    vec![
+        saved("blocked unblock write"),
+        saved("blocked unblock send"),
+        same("blocked pending write", FINE),
+        same("blocked sigtimedwait write", FINE),
+        same("blocked signalfd write", FINE),
+        same("blocked libpq write", FINE),
+        same("blocked libpq send", FINE),
+        same("blocked libpq sendmsg", FINE),
+        same("blocked raise write", KILLED),
+    ]
+}
+
+/// Nothing else changes, and nothing is left behind.
+fn traces() -> Vec<Case> {
+    vec![
+        same("untouched start", FINE),
+        same("untouched success", FINE),
+        same("untouched so_error", FINE),
+        same("untouched others", FINE),
+        Case {
+            env: &[("NOPIPE_RATE", "1000/1000")],
+            ..saved("no_trace")
+        },
+        saved("no_malloc"),
+        saved("duplicates"),
+        saved("small_stack thread"),
+        saved("small_stack alternate"),
+    ]
+}
+
+/// Threads, children, and what happens before and after main.
+fn life() -> Vec<Case> {
+    vec![
+        Case {
+            env: &[("NOPIPE_RATE", "1000/1000")],
+            ..saved("threads own")
+        },
+        saved("threads shared"),
+        Case {
+            bare: CHILD_KILLED,
+            ..saved("forked both")
+        },
+        saved("forked known"),
+        Case {
+            bare: CHILD_KILLED,
+            ..saved("forked raw")
+        },
+        Case {
+            bare: CHILD_KILLED,
+            ..saved("forked exec")
+        },
+        saved("in_handler"),
+        saved("outsider write"),
+        saved("outsider send"),
+        saved("outsider splice"),
+        same("outsider sigaction", FINE),
+        same("outsider ignore", FINE),
+        same("outsider raise", KILLED),
+        saved("outsider destructor"),
+        saved("outsider flush"),
+        same("cancel write", FINE),
+        same("cancel writev", FINE),
+        same("cancel pwritev2", FINE),
+        same("cancel send", FINE),
+        same("cancel sendto", FINE),
+        same("cancel sendmsg", FINE),
+        same("cancel sendmmsg", FINE),
+        same("cancel splice", FINE),
+        same("cancel vmsplice", FINE),
+        same("cancel connect", FINE),
+    ]
 }

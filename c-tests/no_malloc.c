@@ -1,0 +1,69 @@
+/*
+ * no_malloc: the program brings its own malloc, and counts: neither a vanished peer nor a changed disposition, nor
+ * a signal sent on purpose, calls it.
+ */
+#include "calls.h"
+
+static volatile int used;
+static _Alignas(16) char heap[1 << 20];
+static size_t top;
+
+void *malloc(size_t size)
+{
+	size_t at = (top + 15) & ~(size_t)15;
+	used++;
+	if (size > sizeof heap - at)
+		return NULL;
+	top = at + size;
+	return heap + at;
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return malloc(count * size); /* never handed out twice, so zero */
+}
+
+void *realloc(void *old, size_t size)
+{
+	char *new = malloc(size);
+	for (size_t i = 0; old && new && i < size && (char *)old + i < heap + top; i++)
+		new[i] = ((char *)old)[i];
+	return new;
+}
+
+void free(void *block)
+{
+	if (block)
+		used++;
+}
+
+static void count(int signal)
+{
+	(void)signal;
+}
+
+int main(void)
+{
+	char bytes[64] = {0};
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		if (calls[i].run == call_tee || calls[i].run == call_vmsplice)
+			continue;
+		struct connection c = dead_tcp("v4");
+		expect_dead(&c, calls[i].logged, "");
+		used = 0;
+		CHECK_FAILS(calls[i].run(c.fd, bytes, sizeof bytes), EPIPE);
+		CHECK(used == 0);
+	}
+	struct connection c = dead_tcp("v6");
+	FILE *stream = fdopen(c.fd, "w");
+	CHECK(stream && setvbuf(stream, bytes, _IOFBF, sizeof bytes) == 0);
+	CHECK(fputs("x", stream) >= 0);
+	expect_dead(&c, "write", "");
+	used = 0;
+	CHECK_FAILS(fflush(stream), EPIPE);
+	CHECK(signal(SIGPIPE, count) == SIG_DFL);
+	raise(SIGPIPE);
+	CHECK(signal(SIGPIPE, SIG_IGN) == count);
+	CHECK(used == 0);
+	return 0;
+}

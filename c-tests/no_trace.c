@@ -1,0 +1,48 @@
+/*
+ * no_trace: a hundred peers vanish, by reset, by closing and from pipes, and the process is as it was: the same
+ * descriptors, one thread, the same signals blocked.
+ */
+#include "check.h"
+
+#include <dirent.h>
+
+enum { PEERS = 100 };
+
+static int entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	int count = 0;
+	CHECK(directory);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+int main(void)
+{
+	int before = entries("/proc/self/fd");
+	for (int i = 0; i < PEERS; i++) {
+		if (i % 3 == 0) {
+			struct dead_pipe dead = dead_pipe();
+			expect_dead_pipe(&dead, "write");
+			CHECK_FAILS(write(dead.fd, "x", 1), EPIPE);
+			close(dead.fd);
+			continue;
+		}
+		struct connection c = i % 3 == 1 ? dead_tcp("v4") : tcp("v6");
+		if (i % 3 == 1) {
+			expect_dead(&c, "write", "");
+			CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+		} else {
+			leave_by_reset(&c);
+			say("expect cause=reset peer=%s", c.peer);
+			CHECK_FAILS(send(c.fd, "x", 1, 0), ECONNRESET);
+		}
+		close(c.fd);
+	}
+	CHECK(entries("/proc/self/fd") == before);
+	CHECK(entries("/proc/self/task") == 2 + 1);
+	CHECK(sigpipe_in("SigBlk") == 0);
+	return 0;
+}

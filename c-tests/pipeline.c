@@ -1,0 +1,31 @@
+/*
+ * pipeline dies|lives: the program starts another, as in `zcat | head`, and the reader of its output goes. That one is
+ * to end by SIGPIPE as pipelines do, unless NOPIPE_PIPES=survive.
+ */
+#include "check.h"
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	if (strcmp(argv[1], "write") == 0) {
+		CHECK_FAILS(write(1, "x", 1), EPIPE);
+		return 0;
+	}
+	struct dead_pipe dead = dead_pipe();
+	int status;
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		dup2(dead.fd, 1);
+		execl("/proc/self/exe", "pipeline", "write", NULL);
+		_exit(FAILED);
+	}
+	if (strcmp(argv[1], "dies") == 0) {
+		CHECK(waitpid(child, &status, 0) == child);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	} else {
+		say("expect transport=pipe cause=reader-gone peer=%s fd=1 call=write pid=%d", dead.name, child);
+		wait_for_success(child);
+	}
+	return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * small_stack thread|alternate: a peer vanishes where there is little stack: a thread with the smallest one that there
+ * is, and a signal stack with 4 KiB above what the kernel needs for a signal frame.
+ */
+#include "check.h"
+
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+static struct connection c;
+
+static void *fail(void *arg)
+{
+	(void)arg;
+	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	c = dead_tcp("v4");
+	expect_dead(&c, "write", "");
+	if (strcmp(argv[1], "thread") == 0) {
+		pthread_t thread;
+		pthread_attr_t small;
+		CHECK(pthread_attr_init(&small) == 0);
+		CHECK(pthread_attr_setstacksize(&small, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0);
+		CHECK(pthread_create(&thread, &small, fail, NULL) == 0);
+		CHECK(pthread_join(thread, NULL) == 0);
+		return 0;
+	}
+	/* The stack ends at a page that cannot be written. */
+	size_t page = 4096, size = getauxval(AT_MINSIGSTKSZ) + 4096, mapped = (size + page - 1) / page * page + page;
+	char *memory = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(memory != MAP_FAILED);
+	CHECK(mprotect(memory, page, PROT_NONE) == 0);
+	CHECK(sigaltstack(&(stack_t){.ss_sp = memory + mapped - size, .ss_size = size}, NULL) == 0);
+	fail(NULL);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * threads CASE: sixteen threads at once.
+ *   own     each has peers of its own: one event each, none lost, none twice
+ *   shared  all write to the same vanished peer: one event
+ */
+#include "calls.h"
+
+enum { THREADS = 16, PEERS = 8 };
+
+static pthread_barrier_t barrier;
+static struct connection shared;
+
+static void *own_peers(void *arg)
+{
+	long number = (long)arg;
+	char bytes[64] = {0};
+	for (int i = 0; i < PEERS; i++) {
+		const struct call *call = &calls[(number + i) % 12];
+		struct connection c = dead_tcp("v4");
+		expect_dead(&c, call->logged, "");
+		pthread_barrier_wait(&barrier);
+		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
+		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
+		close(c.fd);
+	}
+	return NULL;
+}
+
+static void *shared_peer(void *arg)
+{
+	(void)arg;
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < 20; i++)
+		CHECK_FAILS(write(shared.fd, "x", 1), EPIPE);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	pthread_t threads[THREADS];
+	int own = strcmp(argv[1], "own") == 0;
+	CHECK(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+	if (!own) {
+		shared = dead_tcp("v4");
+		expect_dead(&shared, "write", "");
+	}
+	for (long i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, own ? own_peers : shared_peer, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	return 0;
+}
