@@ -1,19 +1,45 @@
+//! `libnopipe.so`: loaded by LD_PRELOAD into a server, it lets the server survive SIGPIPE and logs the peer that vanished.
+//!
+//! # The contract
+//!
+//! Never kill, never hang; when in doubt, spare; never change a result; async-signal-safe on every path; no trace in
+//! the process; the program reads back what it set; children are as they would be without the library. By construction:
+//! no_std, no allocator, every system call of the library's own inline ([`sys`]), so that `errno` cannot move.
+//!
+//! # The map, in the order in which a failed write flows
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`init`] | start-up: resolve, configure, install |
+//! | [`real`] | the real functions behind the hooks |
+//! | [`hooks`] | the exported symbols |
+//! | [`sigpipe`] | our handler, and the disposition that the program believes in |
+//! | [`origin`] | what made a SIGPIPE: a failed call, or somebody's purpose |
+//! | [`verdict`] | is this a vanished peer, and may the program survive it |
+//! | [`pipeline`] | is stdout or stderr a pipeline that a protected program set up |
+//! | [`peer`] | who was it |
+//! | [`report`] | one event for each connection, to the `log` facade |
+//! | [`sink`] | where lines go |
+//! | [`stats`] | counters |
+//! | [`process`] | is this still the process that started up: fork, vfork |
+//! | [`sys`], [`errno`] | system calls; the program's errno |
 #![cfg_attr(not(test), no_std)]
-#[cfg(not(test))]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-#[cfg(not(test))]
-core::arch::global_asm!(
-    ".globl rust_eh_personality",
-    ".hidden rust_eh_personality",
-    "rust_eh_personality:",
-    "mov eax, 8",
-    "ret"
-);
-#[cfg(not(test))]
-#[unsafe(no_mangle)]
-pub extern "C" fn nopipe_probe() -> i32 {
-    unsafe { syscalls::syscall0(syscalls::Sysno::getpid).unwrap_or(0) as i32 }
-}
+#![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
+#![warn(missing_docs)]
+
+mod config;
+mod errno;
+mod hooks;
+mod init;
+mod origin;
+mod peer;
+mod pipeline;
+mod process;
+mod real;
+mod report;
+mod runtime;
+mod sigpipe;
+mod sink;
+mod stats;
+mod sys;
+mod verdict;

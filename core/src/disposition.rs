@@ -120,26 +120,16 @@ impl Disposition {
             let slot = self.slot(ticket);
             let there = slot.mark.load(Acquire);
             let abandoned = ticket.wrapping_sub(there & !CLAIMED) > STALE;
-            if (there & CLAIMED != 0 && !abandoned)
-                || ticket % SLOTS == self.published.load(Acquire) % SLOTS
-            {
+            if (there & CLAIMED != 0 && !abandoned) || ticket % SLOTS == self.published.load(Acquire) % SLOTS {
                 continue;
             }
             let claim = ticket | CLAIMED;
-            if slot
-                .mark
-                .compare_exchange(there, claim, AcqRel, Relaxed)
-                .is_err()
-            {
+            if slot.mark.compare_exchange(there, claim, AcqRel, Relaxed).is_err() {
                 continue;
             }
             fence(Release);
             slot.write(action);
-            if slot
-                .mark
-                .compare_exchange(claim, ticket, AcqRel, Relaxed)
-                .is_ok()
-            {
+            if slot.mark.compare_exchange(claim, ticket, AcqRel, Relaxed).is_ok() {
                 return ticket;
             }
         }
@@ -201,10 +191,7 @@ mod tests {
             // One that was taken away in the middle of its stores.
             let ticket = disposition.next.fetch_add(1, Relaxed);
             if ticket % SLOTS != disposition.ticket().0 % SLOTS {
-                disposition
-                    .slot(ticket)
-                    .mark
-                    .store(ticket | CLAIMED, Relaxed);
+                disposition.slot(ticket).mark.store(ticket | CLAIMED, Relaxed);
             }
             assert_eq!(disposition.get().0, action(1));
         }

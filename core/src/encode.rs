@@ -15,31 +15,30 @@ pub enum Format {
     Json,
 }
 
-/// Appends `message` and the key-values as one line without a line feed. Returns the priority that the key-values
-/// carry, Info if none. What does not fit is left out field by field: a JSON line stays well-formed.
-pub fn encode<const N: usize>(
-    format: Format,
-    message: &str,
-    source: &dyn Source,
-    out: &mut Line<N>,
-) -> Priority {
-    let mut encoder = Encoder {
-        format,
-        out,
-        priority: Priority::Info,
-        from: 0,
-    };
+/// Appends `message` and the key-values as one line without a line feed. What does not fit is left out field by field: a JSON line stays well-formed, and there is room
+/// for a line feed.
+pub fn encode<const N: usize>(format: Format, message: &str, source: &dyn Source, out: &mut Line<N>) {
+    let mut encoder = Encoder { format, out, from: 0 };
     encoder.begin(message);
     // The only error a visit can give is our own, and we give none.
     let _ = source.visit(&mut encoder);
     encoder.end();
-    encoder.priority
+}
+
+/// The priority that the key-values carry under [`PRIORITY`]; Info if none.
+pub fn priority(source: &dyn Source) -> Priority {
+    match source.get(Key::from_str(PRIORITY)).and_then(|value| value.to_u64()) {
+        Some(0..=3) => Priority::Error,
+        Some(4) => Priority::Warning,
+        Some(5) => Priority::Notice,
+        Some(7) => Priority::Debug,
+        _ => Priority::Info,
+    }
 }
 
 struct Encoder<'a, const N: usize> {
     format: Format,
     out: &'a mut Line<N>,
-    priority: Priority,
     /// Where in FIELDS the next key is looked for first: sources give them in that order.
     from: usize,
 }
@@ -70,11 +69,11 @@ impl<const N: usize> Encoder<'_, N> {
         Some(field)
     }
 
-    /// Appends what `write` appends, or nothing if that, and one closing byte, does not fit.
+    /// Appends what `write` appends, or nothing if that does not fit together with a closing brace and a line feed.
     fn whole(&mut self, write: impl FnOnce(&mut Line<N>)) {
         let (length, lost) = (self.out.len(), self.out.lost());
         write(self.out);
-        if self.out.lost() > lost || self.out.len() + 1 > N {
+        if self.out.lost() > lost || self.out.len() + 2 > N {
             self.out.truncate(length);
         }
     }
@@ -82,16 +81,6 @@ impl<const N: usize> Encoder<'_, N> {
 
 impl<'kvs, const N: usize> VisitSource<'kvs> for Encoder<'_, N> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        if key.as_str() == PRIORITY {
-            self.priority = match value.to_u64() {
-                Some(0..=3) => Priority::Error,
-                Some(4) => Priority::Warning,
-                Some(5) => Priority::Notice,
-                Some(7) => Priority::Debug,
-                _ => Priority::Info,
-            };
-            return Ok(());
-        }
         let format = self.format;
         let name = self.field(key.as_str()).and_then(|field| match format {
             Format::Text => field.text,
@@ -197,11 +186,7 @@ mod tests {
             encoded(
                 Format::Text,
                 "peer vanished",
-                &[
-                    ("peer", "1.2.3.4:5"),
-                    ("peer_comm", "a b"),
-                    ("priority", "x")
-                ]
+                &[("peer", "1.2.3.4:5"), ("peer_comm", "a b"), ("priority", "x")]
             ),
             r#"peer vanished peer=1.2.3.4:5 peer_comm="a b""#
         );
@@ -213,11 +198,7 @@ mod tests {
             encoded(
                 Format::Json,
                 "peer vanished",
-                &[
-                    ("peer", "no"),
-                    ("peer_address", "1.2.3.4"),
-                    ("errno", "EPIPE")
-                ]
+                &[("peer", "no"), ("peer_address", "1.2.3.4"), ("errno", "EPIPE")]
             ),
             r#"{"message":"peer vanished","network.peer.address":"1.2.3.4","error.type":"EPIPE"}"#
         );

@@ -78,9 +78,7 @@ impl Endpoint {
         let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
         let ip: &[u8; 16] = bytes.get(8..)?.first_chunk()?;
         let scope = u32::from_ne_bytes(*bytes.get(24..)?.first_chunk()?);
-        if let Some((&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], v4)) =
-            ip.split_first_chunk::<12>()
-        {
+        if let Some((&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], v4)) = ip.split_first_chunk::<12>() {
             return Some(Self::inet_v4(v4.first_chunk()?, port));
         }
         let mut end = Self::named("[");
@@ -154,11 +152,7 @@ fn push_ipv6<const N: usize>(out: &mut Line<N>, ip: &[u8; 16]) {
         }
         i += zeros.max(1);
     }
-    let gap = if length >= 2 {
-        start..start + length
-    } else {
-        8..8
-    };
+    let gap = if length >= 2 { start..start + length } else { 8..8 };
     for i in 0..8 {
         if i == gap.start && !gap.is_empty() {
             out.push_str("::");
@@ -188,13 +182,9 @@ mod tests {
 
     #[test]
     fn ipv4() {
-        let end =
-            Endpoint::from_sockaddr(&[2, 0, 0xc8, 0x22, 203, 0, 113, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let end = Endpoint::from_sockaddr(&[2, 0, 0xc8, 0x22, 203, 0, 113, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(end.text(), "203.0.113.7:51234");
-        assert_eq!(
-            (end.address(), end.port()),
-            (Some("203.0.113.7"), Some(51234))
-        );
+        assert_eq!((end.address(), end.port()), (Some("203.0.113.7"), Some(51234)));
     }
 
     #[test]
@@ -224,18 +214,14 @@ mod tests {
 
     #[test]
     fn v4_mapped_is_ipv4() {
-        let end =
-            Endpoint::from_sockaddr(&sockaddr_in6("::ffff:192.0.2.1".parse().unwrap(), 80, 0));
+        let end = Endpoint::from_sockaddr(&sockaddr_in6("::ffff:192.0.2.1".parse().unwrap(), 80, 0));
         assert_eq!(end.text(), "192.0.2.1:80");
     }
 
     #[test]
     fn unix() {
         assert_eq!(Endpoint::from_sockaddr(b"\x01\0").text(), "unnamed");
-        assert_eq!(
-            Endpoint::from_sockaddr(b"\x01\0/run/x\0\0").text(),
-            "/run/x"
-        );
+        assert_eq!(Endpoint::from_sockaddr(b"\x01\0/run/x\0\0").text(), "/run/x");
         assert_eq!(Endpoint::from_sockaddr(b"\x01\0\0name").text(), "@name");
         assert_eq!(Endpoint::from_sockaddr(b"\x01\0").address(), None);
         let longest = [&b"\x01\0"[..], &[b'p'; 108]].concat();

@@ -328,9 +328,7 @@ impl kv::Source for Event<'_> {
 }
 
 fn some_text<const N: usize>(line: &Line<N>) -> Option<Value<'_>> {
-    Some(line.as_str())
-        .filter(|text| !text.is_empty())
-        .map(Value::from)
+    Some(line.as_str()).filter(|text| !text.is_empty()).map(Value::from)
 }
 
 fn visit_endpoint<'kvs>(

@@ -80,13 +80,7 @@ impl<const N: usize> Line<N> {
         let digits = (64 - n.leading_zeros()).div_ceil(4).max(1);
         for place in (0..digits).rev() {
             let digit = (n >> (place * 4)) as u8 & 0xf;
-            self.push(
-                (if digit < 10 {
-                    b'0' + digit
-                } else {
-                    b'a' - 10 + digit
-                }) as char,
-            );
+            self.push((if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }) as char);
         }
     }
 

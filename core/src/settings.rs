@@ -64,8 +64,7 @@ pub enum Problem {
 }
 
 /// The variables there are, for the warning about an unknown one.
-pub const VARIABLES: &str =
-    "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_ONLY";
+pub const VARIABLES: &str = "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_ONLY";
 
 impl Settings {
     /// What holds where nothing is set.
@@ -171,11 +170,7 @@ impl Settings {
             allowed: "program names separated by commas (at most 511 bytes, no slash)",
         };
         let names = core::str::from_utf8(value).map_err(|_| problem)?;
-        if names.len() > LONGEST
-            || names
-                .split(',')
-                .any(|n| n.trim().is_empty() || n.contains('/'))
-        {
+        if names.len() > LONGEST || names.split(',').any(|n| n.trim().is_empty() || n.contains('/')) {
             return Err(problem);
         }
         self.only = Line::new();
@@ -185,12 +180,12 @@ impl Settings {
 
     /// Whether the library does its work in a program of this name (`NOPIPE_ONLY`).
     pub fn concerns(&self, program: &str) -> bool {
-        self.only.is_empty()
-            || self
-                .only
-                .as_str()
-                .split(',')
-                .any(|name| name.trim() == program)
+        self.only.is_empty() || self.only_names().any(|name| name == program.as_bytes())
+    }
+
+    /// The names that `NOPIPE_ONLY` lists.
+    pub fn only_names(&self) -> impl Iterator<Item = &[u8]> {
+        split(self.only.as_str())
     }
 
     /// Whether a line of this priority is written (`NOPIPE_LEVEL`).
@@ -219,18 +214,18 @@ impl Default for Settings {
     }
 }
 
-fn choose<T: Copy>(
-    to: &mut T,
-    value: &[u8],
-    choices: &[(&str, T)],
-    allowed: &'static str,
-) -> Result<(), Problem> {
+fn choose<T: Copy>(to: &mut T, value: &[u8], choices: &[(&str, T)], allowed: &'static str) -> Result<(), Problem> {
     let (_, choice) = choices
         .iter()
         .find(|(name, _)| name.as_bytes() == value)
         .ok_or(Problem::Value { allowed })?;
     *to = *choice;
     Ok(())
+}
+
+/// The parts between commas, without the blanks around them. (`str::split` could panic, as far as the linker knows.)
+fn split(names: &str) -> impl Iterator<Item = &[u8]> {
+    names.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Behind each `%` stands `p` or `%`.
@@ -269,15 +264,10 @@ mod tests {
         ]);
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         assert_eq!(settings.log, Log::File);
-        assert_eq!(
-            settings.file_of::<64>(42).unwrap().as_str(),
-            "/var/log/42.%.log\0"
-        );
+        assert_eq!(settings.file_of::<64>(42).unwrap().as_str(), "/var/log/42.%.log\0");
         assert!(settings.file_of::<8>(42).is_none());
         assert!(settings.shows(Priority::Debug));
-        assert!(
-            settings.concerns("httpd") && settings.concerns("game") && !settings.concerns("sh")
-        );
+        assert!(settings.concerns("httpd") && settings.concerns("game") && !settings.concerns("sh"));
     }
 
     #[test]
@@ -295,10 +285,7 @@ mod tests {
             ("NOPIPE_ONLY", "/bin/sh"),
         ] {
             let (settings, results) = with(&[(name, value)]);
-            assert!(
-                matches!(results[0], Err(Problem::Value { .. })),
-                "{name}={value}"
-            );
+            assert!(matches!(results[0], Err(Problem::Value { .. })), "{name}={value}");
             assert_eq!(settings.log, Log::Auto);
             assert_eq!(settings.level, Priority::Info);
             assert!(settings.concerns("anything"));

@@ -94,12 +94,7 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
     pub fn remember(&self, key: u64, address: &[u8]) {
         let Some(entry) = self.entry(key) else { return };
         let there = entry.key.load(Relaxed);
-        if there == BUSY
-            || entry
-                .key
-                .compare_exchange(there, BUSY, Acquire, Relaxed)
-                .is_err()
-        {
+        if there == BUSY || entry.key.compare_exchange(there, BUSY, Acquire, Relaxed).is_err() {
             return;
         }
         fence(Release);

@@ -32,8 +32,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let era = z / 146_097;
     let day_of_era = z % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -61,10 +60,7 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds, 0).as_str(), expected);
         }
-        assert_eq!(
-            rfc3339(1, 1_999_999).as_str(),
-            "1970-01-01T00:00:01.001999Z"
-        );
+        assert_eq!(rfc3339(1, 1_999_999).as_str(), "1970-01-01T00:00:01.001999Z");
     }
 
     #[test]

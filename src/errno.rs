@@ -1,0 +1,26 @@
+//! The program's `errno`: read after a real call failed, and put back where libc may have moved it.
+//!
+//! unsafe: dereferences the pointer that libc gives.
+#![allow(unsafe_code)]
+
+use core::ffi::c_int;
+
+/// The calling thread's `errno`, errno(3).
+pub fn get() -> c_int {
+    // SAFETY: libc gives a valid pointer to the calling thread's own errno.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Sets the calling thread's `errno`.
+pub fn set(value: c_int) {
+    // SAFETY: as in `get`.
+    unsafe { *libc::__errno_location() = value }
+}
+
+/// Runs `work` and puts `errno` back.
+pub fn kept<T>(work: impl FnOnce() -> T) -> T {
+    let before = get();
+    let result = work();
+    set(before);
+    result
+}

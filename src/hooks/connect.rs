@@ -1,0 +1,43 @@
+//! connect(2): where a failed or unfinished connect was headed is remembered, because the kernel forgets it.
+//!
+//! unsafe: exported C functions.
+#![allow(unsafe_code)]
+
+use super::hook;
+use crate::{errno, init, peer, process};
+use core::ffi::c_int;
+use libc::{sockaddr, socklen_t};
+use nopipe_core::table::ADDRESS;
+
+hook!(connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int = libc::connect => on_connect);
+hook!(__connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int => on_connect);
+
+#[inline(always)]
+unsafe fn on_connect(real: connect::Function, fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(fd, address, length) };
+    if result < 0 {
+        // SAFETY: the caller's arguments.
+        unsafe { not_connected(fd, address, length) };
+    }
+    result
+}
+
+/// # Safety
+/// As connect(2): `address` is null or has `length` bytes.
+#[cold]
+#[inline(never)]
+unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
+    // An address that the kernel could not read, or found too short, is not read here either. EISCONN and EALREADY speak
+    // of an earlier connect.
+    let refused = matches!(
+        errno::get(),
+        libc::EFAULT | libc::EINVAL | libc::EISCONN | libc::EALREADY | libc::EBADF | libc::ENOTSOCK
+    );
+    if refused || address.is_null() || !init::is_active() || process::is_vfork_child() {
+        return;
+    }
+    // SAFETY: the kernel has read `length` bytes there.
+    let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), (length as usize).min(ADDRESS)) };
+    peer::remember_target(fd, bytes);
+}

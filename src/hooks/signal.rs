@@ -1,0 +1,162 @@
+//! signal(2), sigaction(2) and their kin: for SIGPIPE they set and read what the program believes in
+//! ([`crate::sigpipe`]); every other signal is libc's.
+//!
+//! What glibc's own functions do is in its manual, "Signal Actions", and in signal(2), sysv_signal(3), sigset(3),
+//! siginterrupt(3).
+//!
+//! unsafe: exported C functions.
+#![allow(unsafe_code)]
+
+use super::hook;
+use crate::sigpipe::{self, SIG_IGN};
+use crate::{errno, init, sys};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_ERR, SIGPIPE, sighandler_t};
+use nopipe_core::disposition::Action;
+
+hook!(signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::signal => on_signal);
+hook!(bsd_signal(number: c_int, handler: sighandler_t) -> sighandler_t => on_signal);
+hook!(ssignal(number: c_int, handler: sighandler_t) -> sighandler_t => on_signal);
+hook!(sysv_signal(number: c_int, handler: sighandler_t) -> sighandler_t => on_sysv_signal);
+hook!(__sysv_signal(number: c_int, handler: sighandler_t) -> sighandler_t => on_sysv_signal);
+hook!(sigaction(number: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int = libc::sigaction => on_sigaction);
+hook!(__sigaction(number: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int => on_sigaction);
+hook!(sigset(number: c_int, handler: sighandler_t) -> sighandler_t => on_sigset);
+hook!(sigignore(number: c_int) -> c_int => on_sigignore);
+hook!(siginterrupt(number: c_int, interrupt: c_int) -> c_int => on_siginterrupt);
+
+/// SIG_HOLD, sigset(3).
+const SIG_HOLD: sighandler_t = 2;
+/// SA_INTERRUPT, which sysv_signal sets; the kernel knows it no more.
+const SA_INTERRUPT: c_int = 0x2000_0000;
+
+/// Whether siginterrupt(SIGPIPE, 1) holds: then signal() sets no SA_RESTART.
+static INTERRUPTS: AtomicBool = AtomicBool::new(false);
+
+/// Whether this call is about our signal, in a program that the library concerns.
+fn is_ours(number: c_int) -> bool {
+    number == SIGPIPE && init::is_active()
+}
+
+fn action(handler: sighandler_t, flags: c_int, mask: sys::Mask) -> Action {
+    Action {
+        handler: handler as u64,
+        flags: flags as u64,
+        restorer: 0,
+        mask,
+    }
+}
+
+fn invalid() -> sighandler_t {
+    errno::set(libc::EINVAL);
+    SIG_ERR
+}
+
+#[inline(always)]
+unsafe fn on_signal(real: signal::Function, number: c_int, handler: sighandler_t) -> sighandler_t {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number, handler) };
+    }
+    if handler == SIG_ERR {
+        return invalid();
+    }
+    let flags = if INTERRUPTS.load(Relaxed) { 0 } else { SA_RESTART };
+    sigpipe::replace(action(handler, flags, sys::SIGPIPE_MASK)).handler as sighandler_t
+}
+
+#[inline(always)]
+unsafe fn on_sysv_signal(real: sysv_signal::Function, number: c_int, handler: sighandler_t) -> sighandler_t {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number, handler) };
+    }
+    if handler == SIG_ERR {
+        return invalid();
+    }
+    let flags = SA_RESETHAND | SA_NODEFER | SA_INTERRUPT;
+    sigpipe::replace(action(handler, flags, 0)).handler as sighandler_t
+}
+
+#[inline(always)]
+unsafe fn on_sigaction(
+    real: sigaction::Function,
+    number: c_int,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> c_int {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number, new, old) };
+    }
+    // SAFETY: sigaction(2): each is null or valid. They may be the same.
+    unsafe {
+        let before = match new.is_null() {
+            true => sigpipe::current(),
+            false => {
+                let mask = (&raw const (*new).sa_mask).cast::<sys::Mask>().read();
+                sigpipe::replace(action((*new).sa_sigaction, (*new).sa_flags, mask))
+            }
+        };
+        if !old.is_null() {
+            (*old).sa_sigaction = before.handler as sighandler_t;
+            (*old).sa_flags = before.flags as c_int;
+            // As glibc, which leaves the part of sigset_t that the kernel does not know as it is.
+            (&raw mut (*old).sa_mask).cast::<sys::Mask>().write(before.mask);
+            #[cfg(target_arch = "x86_64")]
+            (&raw mut (*old).sa_restorer).cast::<u64>().write(before.restorer);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn on_sigset(real: sigset::Function, number: c_int, handler: sighandler_t) -> sighandler_t {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number, handler) };
+    }
+    if handler == SIG_ERR {
+        return invalid();
+    }
+    let held_before = |mask: sys::Mask| mask & sys::SIGPIPE_MASK != 0;
+    if handler == SIG_HOLD {
+        return match held_before(sys::sigprocmask(libc::SIG_BLOCK, sys::SIGPIPE_MASK)) {
+            true => SIG_HOLD,
+            false => sigpipe::current().handler as sighandler_t,
+        };
+    }
+    let before = sigpipe::replace(action(handler, 0, 0));
+    match held_before(sys::sigprocmask(libc::SIG_UNBLOCK, sys::SIGPIPE_MASK)) {
+        true => SIG_HOLD,
+        false => before.handler as sighandler_t,
+    }
+}
+
+#[inline(always)]
+unsafe fn on_sigignore(real: sigignore::Function, number: c_int) -> c_int {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number) };
+    }
+    sigpipe::replace(action(SIG_IGN as sighandler_t, 0, 0));
+    0
+}
+
+#[inline(always)]
+unsafe fn on_siginterrupt(real: siginterrupt::Function, number: c_int, interrupt: c_int) -> c_int {
+    if !is_ours(number) {
+        // SAFETY: the caller's arguments.
+        return unsafe { real(number, interrupt) };
+    }
+    INTERRUPTS.store(interrupt != 0, Relaxed);
+    let now = sigpipe::current();
+    let restart = SA_RESTART as u64;
+    let flags = match interrupt != 0 {
+        true => now.flags & !restart,
+        false => now.flags | restart,
+    };
+    sigpipe::replace(Action { flags, ..now });
+    0
+}

@@ -1,0 +1,76 @@
+//! sendfile(2), splice(2), tee(2), vmsplice(2): data that does not pass through the program. The descriptor that can be
+//! a dead end is the output.
+//!
+//! unsafe: exported C functions.
+#![allow(unsafe_code)]
+
+use super::{Signal, failed, hook};
+use core::ffi::{c_int, c_uint};
+use libc::{iovec, loff_t, off_t, size_t, ssize_t};
+use nopipe_core::event::Call;
+
+hook!(sendfile(out: c_int, input: c_int, offset: *mut off_t, count: size_t) -> ssize_t = libc::sendfile => on_sendfile);
+hook!(sendfile64(out: c_int, input: c_int, offset: *mut off_t, count: size_t) -> ssize_t = libc::sendfile64 => on_sendfile);
+hook!(splice(input: c_int, input_offset: *mut loff_t, out: c_int, out_offset: *mut loff_t, count: size_t, flags: c_uint) -> ssize_t = libc::splice => on_splice);
+hook!(tee(input: c_int, out: c_int, count: size_t, flags: c_uint) -> ssize_t = libc::tee => on_tee);
+hook!(vmsplice(fd: c_int, vector: *const iovec, count: size_t, flags: c_uint) -> ssize_t = libc::vmsplice => on_vmsplice);
+
+#[inline(always)]
+unsafe fn on_sendfile(
+    real: sendfile::Function,
+    out: c_int,
+    input: c_int,
+    offset: *mut off_t,
+    count: size_t,
+) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(out, input, offset, count) };
+    if result < 0 {
+        failed(out, Call::Sendfile, Signal::Raised);
+    }
+    result
+}
+
+#[inline(always)]
+unsafe fn on_splice(
+    real: splice::Function,
+    input: c_int,
+    input_offset: *mut loff_t,
+    out: c_int,
+    out_offset: *mut loff_t,
+    count: size_t,
+    flags: c_uint,
+) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(input, input_offset, out, out_offset, count, flags) };
+    if result < 0 {
+        failed(out, Call::Splice, Signal::Raised);
+    }
+    result
+}
+
+#[inline(always)]
+unsafe fn on_tee(real: tee::Function, input: c_int, out: c_int, count: size_t, flags: c_uint) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(input, out, count, flags) };
+    if result < 0 {
+        failed(out, Call::Tee, Signal::Raised);
+    }
+    result
+}
+
+#[inline(always)]
+unsafe fn on_vmsplice(
+    real: vmsplice::Function,
+    fd: c_int,
+    vector: *const iovec,
+    count: size_t,
+    flags: c_uint,
+) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(fd, vector, count, flags) };
+    if result < 0 {
+        failed(fd, Call::Vmsplice, Signal::Raised);
+    }
+    result
+}

@@ -1,0 +1,52 @@
+//! write(2), writev(2), pwritev2(2).
+//!
+//! unsafe: exported C functions.
+#![allow(unsafe_code)]
+
+use super::{Signal, failed, hook};
+use core::ffi::{c_int, c_void};
+use libc::{iovec, off_t, size_t, ssize_t};
+use nopipe_core::event::Call;
+
+hook!(write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = libc::write => on_write);
+hook!(__write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t => on_write);
+hook!(writev(fd: c_int, vector: *const iovec, count: c_int) -> ssize_t = libc::writev => on_writev);
+hook!(pwritev2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev2 => on_pwritev2);
+hook!(pwritev64v2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev64v2 => on_pwritev2);
+
+#[inline(always)]
+unsafe fn on_write(real: write::Function, fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(fd, buffer, count) };
+    if result < 0 {
+        failed(fd, Call::Write, Signal::Raised);
+    }
+    result
+}
+
+#[inline(always)]
+unsafe fn on_writev(real: writev::Function, fd: c_int, vector: *const iovec, count: c_int) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(fd, vector, count) };
+    if result < 0 {
+        failed(fd, Call::Writev, Signal::Raised);
+    }
+    result
+}
+
+#[inline(always)]
+unsafe fn on_pwritev2(
+    real: pwritev2::Function,
+    fd: c_int,
+    vector: *const iovec,
+    count: c_int,
+    offset: off_t,
+    flags: c_int,
+) -> ssize_t {
+    // SAFETY: the caller's arguments.
+    let result = unsafe { real(fd, vector, count, offset, flags) };
+    if result < 0 {
+        failed(fd, Call::Pwritev2, Signal::Raised);
+    }
+    result
+}

@@ -1,0 +1,100 @@
+//! What made a SIGPIPE: a failed call, or somebody's purpose?
+//!
+//! The SIGPIPE of a failed call comes to the thread that made the call, before the call returns, with si_code SI_USER
+//! and si_pid our own: just like one that the process sends itself by kill(2). On x86-64 the interrupted registers tell
+//! the two apart, and which descriptor it was (the two bytes before RIP are a `syscall` instruction, RAX holds the
+//! result, the argument registers are kept). Everything that looks like nothing in particular is spared.
+//!
+//! unsafe: reads the context that the kernel passes to a handler.
+#![allow(unsafe_code)]
+
+use core::ffi::{c_int, c_void};
+use libc::siginfo_t;
+use nopipe_core::event::Call;
+
+/// What made a SIGPIPE.
+pub enum Origin {
+    /// kill(2), raise(3), pthread_kill(3), sigqueue(3), a timer.
+    OnPurpose,
+    /// A call that failed with EPIPE on this descriptor.
+    FailedCall {
+        /// The descriptor that was written to.
+        fd: c_int,
+        /// The call, [`Call::Libc`] if no function of libc that we know made it.
+        call: Call,
+    },
+    /// A call that had written something before the other end went.
+    PartialCount,
+    /// A signal that had been pending, or another CPU, of whose registers we know nothing.
+    Unknown,
+}
+
+impl Origin {
+    /// Reads it off a handler's arguments.
+    ///
+    /// # Safety
+    /// `context` is what the kernel passed along with `info`.
+    pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
+        let pid = crate::sys::getpid();
+        // SAFETY: valid for signals sent by processes; of others si_code is not SI_USER.
+        if info.si_code != libc::SI_USER || unsafe { info.si_pid() } != pid {
+            return Origin::OnPurpose;
+        }
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as the caller says.
+        return unsafe { from_registers(context.cast(), pid) };
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = context;
+            Origin::Unknown
+        }
+    }
+}
+
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+#[cfg(target_arch = "x86_64")]
+unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin {
+    use crate::{real, sys, verdict};
+    // SAFETY: as the caller says.
+    let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    let (rip, result) = (register(libc::REG_RIP) as usize, register(libc::REG_RAX));
+    let (rdi, rsi, rdx) = (
+        register(libc::REG_RDI),
+        register(libc::REG_RSI),
+        register(libc::REG_RDX),
+    );
+    if !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
+        return Origin::Unknown;
+    }
+    if result > 0 {
+        return Origin::PartialCount;
+    }
+    // kill(pid, SIGPIPE), with pid our own, our process group or everybody.
+    if result == 0 && rsi == libc::SIGPIPE.into() && (rdi == pid.into() || rdi as c_int <= 0) {
+        return Origin::OnPurpose;
+    }
+    if result != -i64::from(libc::EPIPE) {
+        return Origin::Unknown;
+    }
+    let call = real::call_at(rip);
+    let candidates: &[i64] = match call {
+        Some(Call::Splice) => &[rdx],
+        Some(Call::Tee) => &[rsi],
+        Some(_) => &[rdi],
+        // syscall(2), or a program's own instruction: which one is lost. Most have the output first; splice and tee do not.
+        None => &[rdi, rdx, rsi],
+    };
+    let dead = candidates
+        .iter()
+        // As the kernel takes a descriptor: the upper half of the register may hold anything.
+        .map(|&register| register as c_int)
+        .find(|&fd| fd >= 0 && verdict::is_dead_end(fd));
+    match dead {
+        Some(fd) => Origin::FailedCall {
+            fd,
+            call: call.unwrap_or(Call::Libc),
+        },
+        None => Origin::Unknown,
+    }
+}

@@ -1,0 +1,216 @@
+//! Is stdout or stderr a pipeline that a program under the library has set up, such as `zcat f | head` started by the
+//! protected server? Then its SIGPIPE is native, so that pipelines end as they always did.
+//!
+//! # The rule
+//!
+//! Found at start-up, for descriptors 1 and 2 that are a FIFO; in a forked child that has changed them since, when a
+//! write fails. Going up from the parent:
+//!
+//! * a process that does not have this library ends the search: the pipe came from outside (a container's runtime, a
+//!   supervisor): survive;
+//! * one that has the library, but not this pipe as its own stdout or stderr, has made the pipeline: native;
+//! * one that has both has itself inherited the pipe: its parent decides.
+//!
+//! A parent that cannot be looked at (another user's, or not dumpable because it dropped its privileges): if it is init
+//! or outside our pid namespace, or we lead a session, survive; else it is most probably the server: native.
+//!
+//! `NOPIPE_PIPES=survive` and `=native` decide for every pipe.
+
+use crate::{config, process, sys};
+use core::ffi::{CStr, c_int};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use nopipe_core::line::Line;
+use nopipe_core::settings::Pipes;
+
+/// The library's file name, as it stands in `/proc/PID/maps` behind the last slash, whatever version follows.
+const LIBRARY: &[u8] = b"/libnopipe.so";
+/// More generations than any pipeline has.
+const GENERATIONS: usize = 64;
+
+/// The FIFO that was stdout or stderr at start-up, and whether it is native.
+struct Inherited {
+    dev: AtomicU64,
+    ino: AtomicU64,
+    state: AtomicU8,
+}
+
+const NO_PIPE: u8 = 0;
+const SURVIVE: u8 = 1;
+const NATIVE: u8 = 2;
+
+static INHERITED: [Inherited; 2] = [const {
+    Inherited {
+        dev: AtomicU64::new(0),
+        ino: AtomicU64::new(0),
+        state: AtomicU8::new(NO_PIPE),
+    }
+}; 2];
+
+/// At start-up: looks at stdout and stderr.
+pub fn start() {
+    if config::settings().pipes != Pipes::Auto {
+        return;
+    }
+    for (fd, inherited) in (1..).zip(&INHERITED) {
+        let Some(pipe) = fifo(fd) else { continue };
+        inherited.dev.store(pipe.dev, Relaxed);
+        inherited.ino.store(pipe.ino, Relaxed);
+        let state = if made_by_protected(&pipe) { NATIVE } else { SURVIVE };
+        inherited.state.store(state, Relaxed);
+    }
+}
+
+/// Whether a failed write to this FIFO takes its native course.
+pub fn is_native(pipe: &sys::Stat) -> bool {
+    match config::settings().pipes {
+        Pipes::Survive => return false,
+        Pipes::Native => return true,
+        Pipes::Auto => {}
+    }
+    let known = INHERITED.iter().find(|inherited| {
+        inherited.state.load(Relaxed) != NO_PIPE
+            && inherited.dev.load(Relaxed) == pipe.dev
+            && inherited.ino.load(Relaxed) == pipe.ino
+    });
+    match known {
+        Some(inherited) => inherited.state.load(Relaxed) == NATIVE,
+        None => process::is_forked() && is_stdio_of_self(pipe) && made_by_protected(pipe),
+    }
+}
+
+/// Whether the parent is a program that this library works in.
+pub fn parent_is_protected() -> bool {
+    look_at(sys::getppid()) == Look::Protected
+}
+
+fn fifo(fd: c_int) -> Option<sys::Stat> {
+    sys::fstat(fd).ok().filter(|stat| stat.is(libc::S_IFIFO))
+}
+
+fn is_stdio_of_self(pipe: &sys::Stat) -> bool {
+    [1, 2].into_iter().any(|fd| fifo(fd).as_ref() == Some(pipe))
+}
+
+fn made_by_protected(pipe: &sys::Stat) -> bool {
+    let mut pid = sys::getppid();
+    for generation in 0..GENERATIONS {
+        match look_at(pid) {
+            Look::Unprotected => return false,
+            Look::Hidden => return generation == 0 && pid > 1 && sys::getsid() != sys::getpid(),
+            Look::Protected if !is_stdio_of(pid, pipe) => return true,
+            Look::Protected => {}
+        }
+        match parent_of(pid) {
+            Some(parent) => pid = parent,
+            None => return false,
+        }
+    }
+    false
+}
+
+#[derive(PartialEq, Eq)]
+enum Look {
+    Protected,
+    Unprotected,
+    Hidden,
+}
+
+/// Whether the library works in process `pid`: it is mapped, and `NOPIPE_ONLY` (taken to be the same there) includes it.
+fn look_at(pid: c_int) -> Look {
+    if pid <= 0 {
+        return Look::Hidden;
+    }
+    let mut matched = 0;
+    let mut found = false;
+    let read = for_each_byte(pid, "maps", |b| {
+        // The pattern's first byte stands nowhere else in it: after a mismatch only that one can match.
+        matched = match LIBRARY.get(matched) {
+            Some(&wanted) if wanted == b => matched + 1,
+            _ => (b == b'/').into(),
+        };
+        found |= matched == LIBRARY.len();
+        !found
+    });
+    match (read, found) {
+        (false, _) => Look::Hidden,
+        (true, true) if is_concerned(pid) => Look::Protected,
+        _ => Look::Unprotected,
+    }
+}
+
+fn is_concerned(pid: c_int) -> bool {
+    let settings = config::settings();
+    if settings.only.is_empty() {
+        return true;
+    }
+    let mut comm = Line::<16>::new();
+    for_each_byte(pid, "comm", |b| {
+        if b != b'\n' {
+            comm.push_lossy(&[b]);
+        }
+        true
+    });
+    // The kernel keeps 15 bytes of the name.
+    settings
+        .only_names()
+        .any(|name| name.get(..15).unwrap_or(name) == comm.as_bytes())
+}
+
+/// Whether stdout or stderr of process `pid` is this pipe.
+fn is_stdio_of(pid: c_int, pipe: &sys::Stat) -> bool {
+    ["fd/1", "fd/2"].into_iter().any(|name| {
+        let path = proc_path(pid, name);
+        let there = CStr::from_bytes_with_nul(path.as_bytes()).map(sys::stat);
+        matches!(there, Ok(Ok(stat)) if stat.dev == pipe.dev && stat.ino == pipe.ino)
+    })
+}
+
+/// The fourth field of `/proc/PID/stat`, proc_pid_stat(5); the second is the name in parentheses, which may hold anything.
+fn parent_of(pid: c_int) -> Option<c_int> {
+    let mut spaces = 0;
+    let mut parent = 0_i64;
+    for_each_byte(pid, "stat", |b| {
+        match b {
+            b')' => (spaces, parent) = (0, 0),
+            b' ' => spaces += 1,
+            b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
+            _ => {}
+        }
+        true
+    });
+    c_int::try_from(parent).ok().filter(|&parent| parent > 0)
+}
+
+fn proc_path(pid: c_int, name: &str) -> Line<40> {
+    let mut path = Line::new();
+    path.push_str("/proc/");
+    path.push_u64(pid as u64);
+    path.push('/');
+    path.push_str(name);
+    path.push('\0');
+    path
+}
+
+/// Reads `/proc/PID/name` until `f` returns false; whether it could be read.
+fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8) -> bool) -> bool {
+    let path = proc_path(pid, name);
+    let Ok(path) = CStr::from_bytes_with_nul(path.as_bytes()) else {
+        return false;
+    };
+    let Ok(file) = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0) else {
+        return false;
+    };
+    let mut buffer = [0; 512];
+    loop {
+        match sys::read(&file, &mut buffer) {
+            Ok(0) => return true,
+            Ok(n) => {
+                if !buffer.iter().take(n).all(|&b| f(b)) {
+                    return true;
+                }
+            }
+            Err(libc::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Is this still the process that started up?
+//!
+//! One page of the library's .bss is wiped by the kernel in every forked child (MADV_WIPEONFORK), raw clone included,
+//! but not in a vfork child, which borrows its parent's memory until it execs. So:
+//!
+//! | pid in the page | this is |
+//! | --- | --- |
+//! | ours | the process that wrote it |
+//! | 0 | a forked child: it writes its own pid, and counts from zero |
+//! | another's | a vfork child: nothing of the parent's may be changed |
+//!
+//! Where the kernel does not offer it (before Linux 4.14) a vfork child is taken for a forked one.
+//!
+//! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
+#![allow(unsafe_code)]
+
+use crate::stats::Stats;
+use crate::sys;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+
+const PAGE: usize = 4096;
+
+#[repr(C, align(4096))]
+struct Own {
+    pid: AtomicI32,
+    /// Set in a process that started up, lost in its forked children.
+    started: AtomicBool,
+    stats: Stats,
+}
+
+// A whole page, so that nothing else is wiped.
+const _: () = assert!(size_of::<Own>() == PAGE);
+
+static OWN: Own = Own {
+    pid: AtomicI32::new(0),
+    started: AtomicBool::new(false),
+    stats: Stats::new(),
+};
+
+static WIPES: AtomicBool = AtomicBool::new(false);
+
+/// At start-up: takes note of who we are.
+pub fn start() {
+    // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
+    let wiped = unsafe { sys::wipe_on_fork((&raw const OWN).cast(), PAGE) };
+    WIPES.store(wiped.is_ok(), Relaxed);
+    OWN.started.store(true, Relaxed);
+    OWN.pid.store(sys::getpid(), Relaxed);
+}
+
+/// Whether the calling process is a vfork child, which must leave its parent's memory alone. A forked child is noted as
+/// a process of its own on the way.
+pub fn is_vfork_child() -> bool {
+    let pid = sys::getpid();
+    match OWN.pid.load(Relaxed) {
+        known if known == pid => false,
+        known if known != 0 && WIPES.load(Relaxed) => true,
+        _ => {
+            OWN.pid.store(pid, Relaxed);
+            false
+        }
+    }
+}
+
+/// Whether the process was forked from one that started up, and has not called exec since.
+pub fn is_forked() -> bool {
+    !OWN.started.load(Relaxed)
+}
+
+/// The counters of this process.
+pub fn stats() -> &'static Stats {
+    &OWN.stats
+}

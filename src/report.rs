@@ -1,0 +1,131 @@
+//! One event for each connection, to the `log` facade; and what the library has to say of itself.
+
+use crate::peer::Peer;
+use crate::sink;
+use crate::verdict::Target;
+use crate::{config, process, sys};
+use core::ffi::c_int;
+use log::Record;
+use log::kv::Source;
+use nopipe_core::event::{Call, Cause, Event, Notice, Origin, Priority, errno_name};
+use nopipe_core::line::Line;
+use nopipe_core::table::Seen;
+use nopipe_core::time::rfc3339;
+
+/// Connections that were reported: 1024 of them. One that is driven out by newer ones may be reported again. A forked
+/// child goes on with its parent's table, so that it does not repeat its parent's reports.
+static SEEN: Seen<256> = Seen::new();
+
+/// At start-up: makes the sinks the logger of the `log` crate.
+pub fn start() {
+    // Fails only if it was called before.
+    let _ = log::set_logger(&sink::LOGGER);
+    log::set_max_level(config::settings().level.level().to_level_filter());
+}
+
+/// One failed call.
+pub struct Failure {
+    /// What was written to.
+    pub target: Target,
+    /// Under which number.
+    pub fd: c_int,
+    /// By which call.
+    pub call: Call,
+    /// With which error.
+    pub errno: c_int,
+    /// The program has a handler that would have run, and does not.
+    pub handler_skipped: bool,
+}
+
+/// Whether a failure of this connection was reported before.
+pub fn is_known(target: &Target) -> bool {
+    SEEN.contains(target.key())
+}
+
+/// Counts a failed call, and reports it if it is its connection's first.
+pub fn failure(failure: &Failure) {
+    let stats = process::stats();
+    stats.failure();
+    if !SEEN.insert(failure.target.key()) {
+        return;
+    }
+    let peer = Peer::of(&failure.target, failure.fd, failure.errno);
+    stats.event(peer.cause);
+    let priority = priority_of(&peer);
+    if config::settings().shows(priority) {
+        write_event(failure, peer, priority);
+    }
+}
+
+fn priority_of(peer: &Peer) -> Priority {
+    match peer.cause {
+        Cause::ReaderGone => Priority::Debug,
+        _ if peer.undelivered.unwrap_or(0) > 0 => Priority::Notice,
+        _ => Priority::Info,
+    }
+}
+
+#[inline(never)]
+fn write_event(failure: &Failure, peer: Peer, priority: Priority) {
+    let mut cookie = Line::new();
+    if let Some(number) = failure.target.cookie {
+        cookie.push_hex(number);
+    }
+    let event = Event {
+        origin: origin(),
+        priority,
+        call: failure.call,
+        fd: failure.fd,
+        errno: failure.errno,
+        cause: peer.cause,
+        transport: failure.target.transport,
+        peer: peer.peer,
+        local: peer.local,
+        credentials: peer.credentials,
+        delivered: peer.delivered,
+        undelivered: peer.undelivered,
+        rtt_us: peer.rtt_us,
+        idle_ms: peer.idle_ms,
+        cookie,
+        handler_skipped: failure.handler_skipped,
+    };
+    let message = match errno_name(failure.errno) {
+        Some(_) => peer.cause.message(),
+        None => return,
+    };
+    log_record(priority, message, &event);
+}
+
+/// A line about the library itself.
+pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
+    let notice = Notice {
+        origin: origin(),
+        priority: Priority::Warning,
+        facts,
+    };
+    if config::settings().shows(Priority::Warning) {
+        log_record(Priority::Warning, message, &notice);
+    }
+}
+
+fn log_record(priority: Priority, message: &'static str, source: &dyn Source) {
+    // The logger takes the message from the target: a message in format_args! would bring in all of core::fmt.
+    log::logger().log(
+        &Record::builder()
+            .level(priority.level())
+            .target(message)
+            .key_values(&source)
+            .build(),
+    );
+}
+
+fn origin() -> Origin<'static> {
+    let (seconds, nanoseconds) = sys::clock_realtime();
+    Origin {
+        pid: sys::getpid(),
+        tid: sys::gettid(),
+        program: config::program(),
+        time: rfc3339(seconds, nanoseconds),
+        dropped: process::stats().take_untold(),
+    }
+}

@@ -1,0 +1,54 @@
+//! What a no_std library must bring along: a panic handler and an unwinding personality.
+//!
+//! unsafe: the panic handler calls a C function; the personality is assembly.
+#![allow(unsafe_code)]
+
+/// Nothing in the library panics. In the release profile the linker proves it: this function does not exist, so a
+/// panic that could be reached would leave an undefined symbol, which `-z defs` refuses.
+#[cfg(not(any(test, debug_assertions)))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn nopipe_a_panic_can_be_reached() -> !;
+    }
+    // SAFETY: never linked, so never called.
+    unsafe { nopipe_a_panic_can_be_reached() }
+}
+
+/// Debug builds check arithmetic; such a bug ends the process at once, by SIGILL.
+#[cfg(all(not(test), debug_assertions))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: raises SIGILL, nothing else.
+    unsafe {
+        core::arch::asm!("ud2", options(noreturn))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+// The prebuilt `core` refers to a personality routine. It has no work here: nothing in this library catches. It
+// returns _URC_CONTINUE_UNWIND (8), so that pthread_cancel and C++ exceptions pass through our frames.
+#[cfg(all(not(test), target_arch = "x86_64"))]
+core::arch::global_asm!(
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    "mov eax, 8",
+    "ret",
+    ".size rust_eh_personality, . - rust_eh_personality",
+);
+#[cfg(all(not(test), target_arch = "aarch64"))]
+core::arch::global_asm!(
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    "mov w0, #8",
+    "ret",
+    ".size rust_eh_personality, . - rust_eh_personality",
+);

@@ -1,0 +1,40 @@
+//! A file of the operator's choice: `NOPIPE_LOG=file:/path/%p.log`. Only a regular file is written, one write a line.
+
+use super::{Outcome, line_of};
+use crate::{config, sys};
+use core::ffi::CStr;
+use log::Record;
+use nopipe_core::settings::LONGEST;
+
+/// Room for the template, a process id more, and a NUL.
+const PATH: usize = LONGEST + 32;
+const FLAGS: core::ffi::c_int = libc::O_WRONLY
+    | libc::O_APPEND
+    | libc::O_CREAT
+    | libc::O_CLOEXEC
+    | libc::O_NOFOLLOW
+    | libc::O_NONBLOCK
+    | libc::O_NOCTTY;
+
+/// Appends the record.
+pub fn append(record: &Record) -> Outcome {
+    let Some(file) = open() else {
+        return Outcome::Lost;
+    };
+    let line = line_of(record);
+    match sys::write(file.raw(), line.as_bytes()) {
+        Ok(n) if n == line.len() => Outcome::Written,
+        _ => Outcome::Lost,
+    }
+}
+
+/// Opens the file. The path's room on the stack is given back before the line needs its own.
+#[inline(never)]
+fn open() -> Option<sys::Fd> {
+    let path = config::settings().file_of::<PATH>(sys::getpid())?;
+    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    let file = sys::open(path, FLAGS, 0o640).ok()?;
+    sys::fstat(file.raw())
+        .is_ok_and(|stat| stat.is(libc::S_IFREG))
+        .then_some(file)
+}

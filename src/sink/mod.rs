@@ -1,0 +1,79 @@
+//! Where lines go. A sink opens, sends without waiting, and closes: no descriptor is kept. What it does not take is
+//! counted, and told with the next line that is taken.
+
+mod file;
+mod stderr;
+mod syslog;
+
+use crate::{config, process, sys};
+use log::{Log, Metadata, Record};
+use nopipe_core::encode::encode;
+use nopipe_core::line::Line;
+use nopipe_core::settings;
+
+/// The longest line, bytes. Fields that do not fit are left out.
+const LINE: usize = 1024;
+
+/// What became of a line.
+enum Outcome {
+    Written,
+    /// This sink is not there: another may be.
+    Absent,
+    /// This sink is there, but does not take it.
+    Lost,
+}
+
+/// The logger of the `log` crate.
+pub static LOGGER: Sinks = Sinks;
+
+/// All sinks, behind the setting that chooses one.
+pub struct Sinks;
+
+impl Log for Sinks {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record) {
+        let outcome = match config::settings().log {
+            settings::Log::None => return,
+            settings::Log::Auto if stderr::is_terminal() => stderr::write(record),
+            settings::Log::Auto => match syslog::send(record) {
+                Outcome::Absent => stderr::write(record),
+                outcome => outcome,
+            },
+            settings::Log::Syslog => syslog::send(record),
+            settings::Log::Stderr => stderr::write(record),
+            settings::Log::File => file::append(record),
+        };
+        if !matches!(outcome, Outcome::Written) {
+            let told = record.key_values().get("dropped".into()).and_then(|n| n.to_u64());
+            process::stats().drop_line(told.unwrap_or(0));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// At start-up: what a sink has to know of it.
+pub fn start() {
+    stderr::start();
+}
+
+/// The record as a line with a line feed, in the format that the settings choose.
+fn line_of(record: &Record) -> Line<LINE> {
+    let mut line = Line::new();
+    encode(
+        config::settings().format,
+        record.target(),
+        record.key_values(),
+        &mut line,
+    );
+    line.push('\n');
+    line
+}
+
+/// Whether `fd` is still the file that it was.
+fn is_still(fd: core::ffi::c_int, then: &sys::Stat) -> bool {
+    sys::fstat(fd).is_ok_and(|now| now.dev == then.dev && now.ino == then.ino)
+}

@@ -1,0 +1,354 @@
+//! The library's own system calls, all inline: no hook of ours or of another preload sees them, `errno` does not move,
+//! and none is a cancellation point.
+//!
+//! Every function returns `Err(errno)` as a positive number on failure, and is named after the system call.
+//!
+//! unsafe: system calls.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_int, c_long, c_short};
+use core::mem::MaybeUninit;
+use syscalls::{Sysno, raw_syscall};
+
+/// A result, or the positive errno.
+pub type Result<T> = core::result::Result<T, c_int>;
+
+fn check(raw: usize) -> Result<usize> {
+    match raw as isize {
+        error @ -4095..=-1 => Err(-error as c_int),
+        _ => Ok(raw),
+    }
+}
+
+/// A kernel signal set: signal 1 is bit 0.
+pub type Mask = u64;
+
+/// SIGPIPE alone.
+pub const SIGPIPE_MASK: Mask = 1 << (libc::SIGPIPE - 1);
+
+/// Bytes of a kernel signal set, the last argument of the rt_sig* calls.
+const MASK_SIZE: usize = size_of::<Mask>();
+
+/// An open descriptor of the library's own, closed when dropped. It never lives across a real call.
+pub struct Fd(c_int);
+
+impl Fd {
+    /// The number.
+    pub fn raw(&self) -> c_int {
+        self.0
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // SAFETY: we opened it, and nobody else was told its number.
+        unsafe { raw_syscall!(Sysno::close, self.0) };
+    }
+}
+
+/// getpid(2).
+pub fn getpid() -> c_int {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { raw_syscall!(Sysno::getpid) as c_int }
+}
+
+/// getppid(2).
+pub fn getppid() -> c_int {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { raw_syscall!(Sysno::getppid) as c_int }
+}
+
+/// gettid(2).
+pub fn gettid() -> c_int {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { raw_syscall!(Sysno::gettid) as c_int }
+}
+
+/// getsid(2) of the calling process.
+pub fn getsid() -> c_int {
+    // SAFETY: always succeeds for the calling process.
+    unsafe { raw_syscall!(Sysno::getsid, 0) as c_int }
+}
+
+/// clock_gettime(2) of CLOCK_REALTIME: seconds and nanoseconds.
+pub fn clock_realtime() -> (i64, i64) {
+    let mut time = [0_i64; 2];
+    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
+    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
+    (time[0], time[1])
+}
+
+/// What fstat(2) tells and we need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// File type and mode, inode(7).
+    pub mode: u32,
+    /// Device.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+impl Stat {
+    /// Whether the file type is `kind`, one of the S_IF* constants.
+    pub fn is(&self, kind: u32) -> bool {
+        self.mode & libc::S_IFMT == kind
+    }
+}
+
+/// fstat(2).
+pub fn fstat(fd: c_int) -> Result<Stat> {
+    stat_with(|buffer| {
+        // SAFETY: `buffer` is a valid struct stat to fill in.
+        unsafe { raw_syscall!(Sysno::fstat, fd, buffer) }
+    })
+}
+
+/// stat(2): follows links.
+pub fn stat(path: &CStr) -> Result<Stat> {
+    stat_with(|buffer| {
+        // SAFETY: `path` ends with NUL, `buffer` is a valid struct stat to fill in.
+        unsafe { raw_syscall!(Sysno::newfstatat, libc::AT_FDCWD, path.as_ptr(), buffer, 0) }
+    })
+}
+
+fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<Stat> {
+    let mut buffer = MaybeUninit::<libc::stat>::uninit();
+    check(call(buffer.as_mut_ptr()))?;
+    // SAFETY: the kernel filled it in.
+    let stat = unsafe { buffer.assume_init() };
+    Ok(Stat {
+        mode: stat.st_mode,
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+    })
+}
+
+/// Whether `fd` is a terminal: ioctl TCGETS, as isatty(3) asks.
+pub fn isatty(fd: c_int) -> bool {
+    let mut termios = MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: the kernel's struct termios is smaller than libc's.
+    check(unsafe { raw_syscall!(Sysno::ioctl, fd, libc::TCGETS, termios.as_mut_ptr()) }).is_ok()
+}
+
+/// ioctl SIOCOUTQ (TIOCOUTQ), tcp(7): bytes not yet acknowledged by the peer's kernel.
+pub fn siocoutq(fd: c_int) -> Result<u32> {
+    let mut bytes: c_int = 0;
+    // SAFETY: `bytes` is the int to fill in.
+    check(unsafe { raw_syscall!(Sysno::ioctl, fd, libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(bytes.max(0) as u32)
+}
+
+/// getsockopt(2) into `buffer`; the length filled in.
+pub fn getsockopt(fd: c_int, level: c_int, option: c_int, buffer: &mut [u8]) -> Result<usize> {
+    let mut length = buffer.len() as u32;
+    // SAFETY: `buffer` has `length` bytes.
+    check(unsafe {
+        raw_syscall!(
+            Sysno::getsockopt,
+            fd,
+            level,
+            option,
+            buffer.as_mut_ptr(),
+            &raw mut length
+        )
+    })?;
+    Ok((length as usize).min(buffer.len()))
+}
+
+/// getsockopt(2) of SOL_SOCKET for an int.
+pub fn getsockopt_int(fd: c_int, option: c_int) -> Result<c_int> {
+    let mut bytes = [0; 4];
+    getsockopt(fd, libc::SOL_SOCKET, option, &mut bytes)?;
+    Ok(c_int::from_ne_bytes(bytes))
+}
+
+/// SO_COOKIE, socket(7): a number unique to the socket for the life of the system.
+pub fn so_cookie(fd: c_int) -> Result<u64> {
+    let mut bytes = [0; 8];
+    getsockopt(fd, libc::SOL_SOCKET, libc::SO_COOKIE, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// getsockname(2) into `buffer`; the part filled in.
+pub fn getsockname(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
+    name_with(Sysno::getsockname, fd, buffer)
+}
+
+/// getpeername(2) into `buffer`; the part filled in.
+pub fn getpeername(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
+    name_with(Sysno::getpeername, fd, buffer)
+}
+
+fn name_with(call: Sysno, fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
+    let mut length = buffer.len() as u32;
+    // SAFETY: `buffer` has `length` bytes.
+    check(unsafe { raw_syscall!(call, fd, buffer.as_mut_ptr(), &raw mut length) })?;
+    Ok(buffer.get(..length as usize).unwrap_or(buffer))
+}
+
+/// poll(2) of one descriptor without waiting; the events that hold.
+pub fn poll_now(fd: c_int, events: c_short) -> Result<c_short> {
+    let mut one = libc::pollfd { fd, events, revents: 0 };
+    let zero = [0_i64; 2];
+    // SAFETY: one entry, a zero struct timespec, no signal mask. (ppoll exists on every CPU, poll does not.)
+    check(unsafe { raw_syscall!(Sysno::ppoll, &raw mut one, 1, &raw const zero, 0, MASK_SIZE) })?;
+    Ok(one.revents)
+}
+
+/// open(2). The descriptor is closed when the result is dropped.
+pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
+    // SAFETY: `path` ends with NUL.
+    check(unsafe { raw_syscall!(Sysno::openat, libc::AT_FDCWD, path.as_ptr(), flags, mode) }).map(|fd| Fd(fd as c_int))
+}
+
+/// read(2).
+pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: `buffer` is ours to fill.
+    check(unsafe { raw_syscall!(Sysno::read, fd.0, buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// write(2).
+pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: `bytes` is valid to read.
+    check(unsafe { raw_syscall!(Sysno::write, fd, bytes.as_ptr(), bytes.len()) })
+}
+
+/// pwritev2(2) at the current position with RWF_NOWAIT: EAGAIN instead of waiting, EOPNOTSUPP where that is not offered.
+pub fn write_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    // SAFETY: one struct iovec over valid bytes; -1 as both halves of the position.
+    check(unsafe {
+        raw_syscall!(
+            Sysno::pwritev2,
+            fd,
+            &raw const vector,
+            1,
+            -1_isize,
+            -1_isize,
+            libc::RWF_NOWAIT
+        )
+    })
+}
+
+/// socket(2). The descriptor is closed when the result is dropped.
+pub fn socket(domain: c_int, kind: c_int) -> Result<Fd> {
+    // SAFETY: plain numbers.
+    check(unsafe { raw_syscall!(Sysno::socket, domain, kind, 0) }).map(|fd| Fd(fd as c_int))
+}
+
+/// connect(2).
+pub fn connect(fd: &Fd, address: &[u8]) -> Result<()> {
+    // SAFETY: `address` is valid to read.
+    check(unsafe { raw_syscall!(Sysno::connect, fd.0, address.as_ptr(), address.len()) }).map(drop)
+}
+
+/// send(2), never raising a signal and never waiting.
+pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: `bytes` is valid to read, no address.
+    check(unsafe { raw_syscall!(Sysno::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
+}
+
+/// `struct kernel_sigaction` is what this module calls an action: nopipe_core's form, in the order of this CPU's kernel.
+#[repr(C)]
+#[derive(Default)]
+struct KernelAction {
+    handler: u64,
+    flags: u64,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    restorer: u64,
+    mask: Mask,
+}
+
+/// The action that the kernel holds for SIGPIPE, and, with `new`, another in its place; rt_sigaction(2).
+pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Result<nopipe_core::disposition::Action> {
+    let new = new.map(|new| KernelAction {
+        handler: new.handler,
+        flags: new.flags,
+        restorer: new.restorer,
+        mask: new.mask,
+    });
+    let mut old = KernelAction::default();
+    let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: both have the kernel's layout. What runs on a signal is the caller's concern.
+    check(unsafe { raw_syscall!(Sysno::rt_sigaction, libc::SIGPIPE, new, &raw mut old, MASK_SIZE) })?;
+    Ok(nopipe_core::disposition::Action {
+        handler: old.handler,
+        flags: old.flags,
+        restorer: old.restorer,
+        mask: old.mask,
+    })
+}
+
+/// Changes the calling thread's signal mask, rt_sigprocmask(2); `how` is SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK. The mask before.
+pub fn sigprocmask(how: c_int, mask: Mask) -> Mask {
+    let mut old: Mask = 0;
+    // SAFETY: both are kernel signal sets.
+    unsafe { raw_syscall!(Sysno::rt_sigprocmask, how, &raw const mask, &raw mut old, MASK_SIZE) };
+    old
+}
+
+/// The calling thread's signal mask.
+pub fn signal_mask() -> Mask {
+    sigprocmask(libc::SIG_BLOCK, 0)
+}
+
+/// The signals pending for the calling thread, rt_sigpending(2).
+pub fn sigpending() -> Mask {
+    let mut pending: Mask = 0;
+    // SAFETY: a kernel signal set to fill in.
+    unsafe { raw_syscall!(Sysno::rt_sigpending, &raw mut pending, MASK_SIZE) };
+    pending
+}
+
+/// Takes one pending, blocked SIGPIPE away without waiting, rt_sigtimedwait(2).
+pub fn take_pending_sigpipe() {
+    let zero = [0_i64; 2];
+    let set = SIGPIPE_MASK;
+    // SAFETY: a signal set, no siginfo wanted, a zero struct timespec.
+    unsafe { raw_syscall!(Sysno::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
+}
+
+/// tgkill(2): SIGPIPE to the calling thread.
+pub fn raise_sigpipe() {
+    // SAFETY: plain numbers.
+    unsafe { raw_syscall!(Sysno::tgkill, getpid(), gettid(), libc::SIGPIPE) };
+}
+
+/// rt_tgsigqueueinfo(2): SIGPIPE to the calling thread, looking like the kernel's own for a failed call.
+pub fn queue_sigpipe() {
+    let pid = getpid();
+    // struct siginfo: number, errno, code, padding; then the sender's pid and uid.
+    let mut info = [0_i32; 32];
+    info[0] = libc::SIGPIPE;
+    info[2] = libc::SI_USER;
+    info[4] = pid;
+    // SAFETY: `info` has the kernel's size of struct siginfo; a process may queue any code to itself.
+    unsafe {
+        info[5] = raw_syscall!(Sysno::getuid) as c_int;
+        raw_syscall!(Sysno::rt_tgsigqueueinfo, pid, gettid(), libc::SIGPIPE, info.as_ptr());
+    }
+}
+
+/// madvise(MADV_WIPEONFORK), Linux 4.14.
+///
+/// # Safety
+/// `address` and `length` are whole pages of private anonymous memory whose loss in forked children does no harm.
+pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
+    // SAFETY: as the caller says.
+    check(unsafe { raw_syscall!(Sysno::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
+}
+
+/// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the
+/// set before it finds that `how` is none (`EFAULT`, else `EINVAL`).
+pub fn bytes_before(address: usize) -> Option<[u8; 8]> {
+    let start = address.checked_sub(8)?;
+    // SAFETY: nothing changes, because `how` is invalid.
+    let looked = check(unsafe { raw_syscall!(Sysno::rt_sigprocmask, -1_isize, start, 0, MASK_SIZE) });
+    // SAFETY: the kernel has just read it.
+    (looked == Err(libc::EINVAL)).then(|| unsafe { core::ptr::read_unaligned(start as *const [u8; 8]) })
+}
+
+/// The number type of timespec and others is 64 bits wide here; where it is not, this does not compile.
+const _: () = assert!(size_of::<c_long>() == 8);
