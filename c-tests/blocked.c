@@ -1,6 +1,8 @@
 /*
  * blocked CASE CALL: SIGPIPE is blocked in the thread while the peer vanishes.
  *   unblock       later unblocked: natively it kills then
+ *   ppoll         the same, by ppoll with another mask
+ *   stdio         a flush fails: nobody can say on which descriptor, so there is no line
  *   pending       sigpending shows it
  *   sigtimedwait  takes it back
  *   signalfd      takes it back
@@ -53,6 +55,13 @@ int main(int argc, char **argv)
 		CHECK(pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL) == 0);
 		CHECK(!"killed");
 	}
+	if (strcmp(kind, "stdio") == 0) {
+		CHECK(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL) == 0);
+		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
+		CHECK(is_pending());
+		CHECK(pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL) == 0);
+		return 0;
+	}
 	expect_dead(&c, call->logged, "");
 	if (strcmp(kind, "libpq") == 0) {
 		libpq(call, c.fd);
@@ -65,6 +74,11 @@ int main(int argc, char **argv)
 		CHECK(pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL) == 0);
 		CHECK(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL) == 0);
 		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
+	} else if (strcmp(kind, "ppoll") == 0) {
+		sigset_t none;
+		sigemptyset(&none);
+		CHECK_FAILS(ppoll(NULL, 0, &(struct timespec){.tv_sec = 1}, &none), EINTR);
+		CHECK(!is_pending());
 	} else if (strcmp(kind, "pending") == 0) {
 		CHECK(is_pending());
 	} else if (strcmp(kind, "sigtimedwait") == 0) {

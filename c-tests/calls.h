@@ -130,6 +130,12 @@ static ssize_t call_vmsplice(int fd, void *bytes, size_t length)
 	return vmsplice(fd, &part, 1, 0);
 }
 
+/* stdio writes inside libc, where no interposed symbol sees it. */
+static ssize_t call_dprintf(int fd, void *bytes, size_t length)
+{
+	return dprintf(fd, "%.*s", (int)length, strlen(bytes) ? (char *)bytes : "not empty");
+}
+
 struct call {
 	const char *name;
 	const char *logged; /* as the event's `call` */
@@ -153,6 +159,7 @@ static const struct call calls[] = {
 	{"splice", "splice", call_splice},
 	{"tee", "tee", call_tee},
 	{"vmsplice", "vmsplice", call_vmsplice},
+	{"dprintf", "write", call_dprintf},
 };
 
 UNUSED static const struct call *call_named(const char *name)

@@ -32,7 +32,8 @@ static void start(void)
 
 static void success(void)
 {
-	char bytes[64] = {0};
+	char bytes[64];
+	memset(bytes, 'x', sizeof bytes);
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		int ends[2];
 		struct connection c = tcp("v4");

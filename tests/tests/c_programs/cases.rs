@@ -8,20 +8,51 @@ pub struct Case {
     /// The program and its arguments.
     pub line: &'static str,
     /// Settings of the library.
-    pub env: &'static [(&'static str, &'static str)],
+    pub env: Vec<(&'static str, &'static str)>,
     pub bare: End,
     pub preloaded: End,
     /// Start the program with SIGPIPE ignored.
     pub sigpipe_ignored: bool,
     /// Start the program with a standard output whose reader is gone.
     pub stdout_is_dead: bool,
+    /// Nothing is logged, whatever the program expects.
+    pub silent: bool,
     /// Why this cannot be run here.
     pub skip: Option<&'static str>,
 }
 
+impl Case {
+    fn bare(self, bare: End) -> Self {
+        Case { bare, ..self }
+    }
+
+    fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    fn sigpipe_ignored(self) -> Self {
+        Case {
+            sigpipe_ignored: true,
+            ..self
+        }
+    }
+
+    fn stdout_is_dead(self) -> Self {
+        Case {
+            stdout_is_dead: true,
+            ..self
+        }
+    }
+
+    fn silent(self) -> Self {
+        Case { silent: true, ..self }
+    }
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.env {
+        for (name, value) in &self.env {
             write!(f, "{name}={value} ")?;
         }
         f.write_str(self.line)?;
@@ -46,11 +77,12 @@ const CHILD_KILLED: End = End::Exit(128 + libc::SIGPIPE);
 fn saved(line: &'static str) -> Case {
     Case {
         line,
-        env: &[],
+        env: Vec::new(),
         bare: KILLED,
         preloaded: FINE,
         sigpipe_ignored: false,
         stdout_is_dead: false,
+        silent: false,
         skip: None,
     }
 }
@@ -66,10 +98,7 @@ fn same(line: &'static str, end: End) -> Case {
 
 /// The program's own handler is to run, as natively.
 fn runs(line: &'static str) -> Case {
-    Case {
-        env: &[("NOPIPE_HANDLERS", "run")],
-        ..same(line, FINE)
-    }
+    same(line, FINE).env("NOPIPE_HANDLERS", "run")
 }
 
 pub fn cases() -> Vec<Case> {
@@ -83,6 +112,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(blocked());
     all.extend(traces());
     all.extend(life());
+    all.extend(settings());
     all
 }
 
@@ -177,25 +207,16 @@ fn peers() -> Vec<Case> {
         saved("self_shutdown tcp"),
         saved("self_shutdown unix"),
         same("self_shutdown half", FINE),
-        Case {
-            stdout_is_dead: true,
-            ..saved("dead_stdout write")
-        },
-        Case {
-            stdout_is_dead: true,
-            ..saved("dead_stdout stdio")
-        },
-        Case {
-            stdout_is_dead: true,
-            env: &[("NOPIPE_PIPES", "native")],
-            ..same("dead_stdout write", KILLED)
-        },
+        saved("dead_stdout write").stdout_is_dead(),
+        saved("dead_stdout stdio").stdout_is_dead(),
+        same("dead_stdout write", KILLED)
+            .stdout_is_dead()
+            .env("NOPIPE_PIPES", "native")
+            .silent(),
         same("pipeline dies", FINE),
-        Case {
-            env: &[("NOPIPE_PIPES", "survive")],
-            bare: CHILD_KILLED,
-            ..saved("pipeline lives")
-        },
+        saved("pipeline lives")
+            .bare(CHILD_KILLED)
+            .env("NOPIPE_PIPES", "survive"),
     ]
 }
 
@@ -204,18 +225,9 @@ fn dispositions() -> Vec<Case> {
     vec![
         same("readback", FINE),
         same("children", FINE),
-        Case {
-            sigpipe_ignored: true,
-            ..same("readback", FINE)
-        },
-        Case {
-            sigpipe_ignored: true,
-            ..same("children", FINE)
-        },
-        Case {
-            sigpipe_ignored: true,
-            ..same("ignored inherited", FINE)
-        },
+        same("readback", FINE).sigpipe_ignored(),
+        same("children", FINE).sigpipe_ignored(),
+        same("ignored inherited", FINE).sigpipe_ignored(),
         same("ignored set", FINE),
         saved("ignored defaulted"),
     ]
@@ -224,26 +236,11 @@ fn dispositions() -> Vec<Case> {
 /// A handler of the program's own, and a peer that vanishes.
 fn handlers() -> Vec<Case> {
     vec![
-        Case {
-            bare: HANDLER_RAN,
-            ..saved("own_handler counts write")
-        },
-        Case {
-            bare: HANDLER_RAN,
-            ..saved("own_handler counts send")
-        },
-        Case {
-            bare: HANDLER_RAN,
-            ..saved("own_handler counts splice")
-        },
-        Case {
-            bare: HANDLER_RAN,
-            ..saved("own_handler exits write")
-        },
-        Case {
-            bare: HANDLER_RAN,
-            ..saved("own_handler exits sendmsg")
-        },
+        saved("own_handler counts write").bare(HANDLER_RAN),
+        saved("own_handler counts send").bare(HANDLER_RAN),
+        saved("own_handler counts splice").bare(HANDLER_RAN),
+        saved("own_handler exits write").bare(HANDLER_RAN),
+        saved("own_handler exits sendmsg").bare(HANDLER_RAN),
         runs("own_handler runs write"),
         runs("own_handler runs writev"),
         runs("own_handler runs send"),
@@ -255,6 +252,7 @@ fn handlers() -> Vec<Case> {
         runs("own_handler jumps send"),
         runs("own_handler jumps splice"),
         saved("one_shot vanish"),
+        saved("one_shot runs").env("NOPIPE_HANDLERS", "run"),
         same("one_shot raise", KILLED),
     ]
 }
@@ -301,6 +299,8 @@ fn blocked() -> Vec<Case> {
     vec![
         saved("blocked unblock write"),
         saved("blocked unblock send"),
+        saved("blocked ppoll write"),
+        saved("blocked stdio dprintf"),
         same("blocked pending write", FINE),
         same("blocked sigtimedwait write", FINE),
         same("blocked signalfd write", FINE),
@@ -318,12 +318,10 @@ fn traces() -> Vec<Case> {
         same("untouched success", FINE),
         same("untouched so_error", FINE),
         same("untouched others", FINE),
-        Case {
-            env: &[("NOPIPE_RATE", "1000/1000")],
-            ..saved("no_trace")
-        },
+        saved("no_trace").env("NOPIPE_RATE", "1000/1000"),
         saved("no_malloc"),
         saved("duplicates"),
+        saved("no_descriptors"),
         saved("small_stack thread"),
         saved("small_stack alternate"),
     ]
@@ -332,24 +330,12 @@ fn traces() -> Vec<Case> {
 /// Threads, children, and what happens before and after main.
 fn life() -> Vec<Case> {
     vec![
-        Case {
-            env: &[("NOPIPE_RATE", "1000/1000")],
-            ..saved("threads own")
-        },
+        saved("threads own").env("NOPIPE_RATE", "1000/1000"),
         saved("threads shared"),
-        Case {
-            bare: CHILD_KILLED,
-            ..saved("forked both")
-        },
+        saved("forked both").bare(CHILD_KILLED),
         saved("forked known"),
-        Case {
-            bare: CHILD_KILLED,
-            ..saved("forked raw")
-        },
-        Case {
-            bare: CHILD_KILLED,
-            ..saved("forked exec")
-        },
+        saved("forked raw").bare(CHILD_KILLED),
+        saved("forked exec").bare(CHILD_KILLED),
         saved("in_handler"),
         saved("outsider write"),
         saved("outsider send"),
@@ -369,5 +355,21 @@ fn life() -> Vec<Case> {
         same("cancel splice", FINE),
         same("cancel vmsplice", FINE),
         same("cancel connect", FINE),
+    ]
+}
+
+/// What the settings change.
+fn settings() -> Vec<Case> {
+    vec![
+        same("vanished_tcp write v6", KILLED)
+            .env("NOPIPE_ONLY", "nginx,vanished")
+            .silent(),
+        saved("vanished_tcp writev v6").env("NOPIPE_ONLY", "nginx,vanished_tcp"),
+        saved("vanished_tcp writev v4").env("NOPIPE_LOG", "none").silent(),
+        saved("vanished_tcp writev v4").env("NOPIPE_LEVEL", "notice"),
+        saved("vanished_tcp writev v4").env("NOPIPE_LEVEL", "warning").silent(),
+        saved("reset send").env("NOPIPE_LEVEL", "info"),
+        saved("reset send").env("NOPIPE_LEVEL", "notice").silent(),
+        saved("vanished_pipe write pipe").env("NOPIPE_LEVEL", "info").silent(),
     ]
 }

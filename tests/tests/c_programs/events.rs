@@ -42,10 +42,7 @@ fn well_formed(event: &Event, program: &str) -> Result<(), String> {
         return Err(format!("the program is {program}: {event}"));
     }
     for number in ["pid", "tid", "fd"] {
-        if event
-            .get(number)
-            .is_some_and(|value| value.parse::<u32>().is_err())
-        {
+        if event.get(number).is_some_and(|value| value.parse::<u32>().is_err()) {
             return Err(format!("{number} is no number: {event}"));
         }
     }
