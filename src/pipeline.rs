@@ -51,11 +51,17 @@ pub fn start() {
     if config::settings().pipes != Pipes::Auto {
         return;
     }
+    let mut parent = None;
     for (fd, inherited) in (1..).zip(&INHERITED) {
         let Some(pipe) = fifo(fd) else { continue };
         inherited.dev.store(pipe.dev, Relaxed);
         inherited.ino.store(pipe.ino, Relaxed);
-        let state = if made_by_protected(&pipe) { NATIVE } else { SURVIVE };
+        let parent = parent.get_or_insert_with(Relative::parent);
+        let state = if made_by_protected(&pipe, parent) {
+            NATIVE
+        } else {
+            SURVIVE
+        };
         inherited.state.store(state, Relaxed);
     }
 }
@@ -74,13 +80,13 @@ pub fn is_native(pipe: &sys::Stat) -> bool {
     });
     match known {
         Some(inherited) => inherited.state.load(Relaxed) == NATIVE,
-        None => process::is_forked() && is_stdio_of_self(pipe) && made_by_protected(pipe),
+        None => process::is_forked() && is_stdio_of_self(pipe) && made_by_protected(pipe, &Relative::parent()),
     }
 }
 
 /// Whether the parent is a program that this library works in.
 pub fn parent_is_protected() -> bool {
-    look_at(sys::getppid()) == Look::Protected
+    Relative::parent().look == Look::Protected
 }
 
 fn fifo(fd: c_int) -> Option<sys::Stat> {
@@ -91,53 +97,83 @@ fn is_stdio_of_self(pipe: &sys::Stat) -> bool {
     [1, 2].into_iter().any(|fd| fifo(fd).as_ref() == Some(pipe))
 }
 
-fn made_by_protected(pipe: &sys::Stat) -> bool {
-    let mut pid = sys::getppid();
-    for generation in 0..GENERATIONS {
-        match look_at(pid) {
-            Look::Unprotected => return false,
-            Look::Hidden => return generation == 0 && pid > 1 && sys::getsid() != sys::getpid(),
-            Look::Protected if !is_stdio_of(pid, pipe) => return true,
-            Look::Protected => {}
+fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
+    if parent.look == Look::Hidden {
+        return parent.pid > 1 && sys::getsid() != sys::getpid();
+    }
+    let mut relative = *parent;
+    for _ in 0..GENERATIONS {
+        if relative.look != Look::Protected {
+            return false;
         }
-        match parent_of(pid) {
-            Some(parent) => pid = parent,
+        if !is_stdio_of(relative.pid, pipe) {
+            return true;
+        }
+        match parent_of(relative.pid) {
+            Some(pid) => relative = Relative::of(pid),
             None => return false,
         }
     }
     false
 }
 
-#[derive(PartialEq, Eq)]
+/// The parent, or one further up.
+#[derive(Clone, Copy)]
+struct Relative {
+    pid: c_int,
+    look: Look,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
+    /// The library works in it.
     Protected,
     Unprotected,
+    /// It cannot be looked at.
     Hidden,
 }
 
-/// Whether the library works in process `pid`: it is mapped, and `NOPIPE_ONLY` (taken to be the same there) includes it.
-fn look_at(pid: c_int) -> Look {
-    if pid <= 0 {
-        return Look::Hidden;
+impl Relative {
+    fn parent() -> Self {
+        Self::of(sys::getppid())
     }
-    let mut matched = 0;
-    let mut found = false;
-    let read = for_each_byte(pid, "maps", |b| {
-        // The pattern's first byte stands nowhere else in it: after a mismatch only that one can match.
-        matched = match LIBRARY.get(matched) {
-            Some(&wanted) if wanted == b => matched + 1,
-            _ => (b == b'/').into(),
+
+    fn of(pid: c_int) -> Self {
+        let look = match maps_library(pid) {
+            None => Look::Hidden,
+            Some(true) if is_concerned(pid) => Look::Protected,
+            Some(_) => Look::Unprotected,
         };
-        found |= matched == LIBRARY.len();
-        !found
-    });
-    match (read, found) {
-        (false, _) => Look::Hidden,
-        (true, true) if is_concerned(pid) => Look::Protected,
-        _ => Look::Unprotected,
+        Relative { pid, look }
     }
 }
 
+/// Whether process `pid` has mapped a file of this library's name; `None` if it cannot be looked at, as a parent in
+/// another pid namespace (0).
+fn maps_library(pid: c_int) -> Option<bool> {
+    const KEPT: usize = LIBRARY.len() - 1;
+    let file = open_proc(pid, "maps")?;
+    // The end of each piece is kept in front of the next: the name may lie across.
+    let mut buffer = [0; KEPT + 1000];
+    loop {
+        let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
+        let read = match sys::read(&file, piece) {
+            Ok(0) => return Some(false),
+            Ok(read) => read,
+            Err(libc::EINTR) => continue,
+            Err(_) => return None,
+        };
+        if sys::contains(buffer.get(..KEPT + read)?, LIBRARY) {
+            return Some(true);
+        }
+        for i in 0..KEPT {
+            let moved = *buffer.get(read + i)?;
+            *buffer.get_mut(i)? = moved;
+        }
+    }
+}
+
+/// Whether `NOPIPE_ONLY`, taken to be the same there, includes process `pid`.
 fn is_concerned(pid: c_int) -> bool {
     let settings = config::settings();
     if settings.only.is_empty() {
@@ -148,7 +184,6 @@ fn is_concerned(pid: c_int) -> bool {
         if b != b'\n' {
             comm.push_lossy(&[b]);
         }
-        true
     });
     // The kernel keeps 15 bytes of the name.
     settings
@@ -169,14 +204,11 @@ fn is_stdio_of(pid: c_int, pipe: &sys::Stat) -> bool {
 fn parent_of(pid: c_int) -> Option<c_int> {
     let mut spaces = 0;
     let mut parent = 0_i64;
-    for_each_byte(pid, "stat", |b| {
-        match b {
-            b')' => (spaces, parent) = (0, 0),
-            b' ' => spaces += 1,
-            b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
-            _ => {}
-        }
-        true
+    for_each_byte(pid, "stat", |b| match b {
+        b')' => (spaces, parent) = (0, 0),
+        b' ' => spaces += 1,
+        b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
+        _ => {}
     });
     c_int::try_from(parent).ok().filter(|&parent| parent > 0)
 }
@@ -191,26 +223,15 @@ fn proc_path(pid: c_int, name: &str) -> Line<40> {
     path
 }
 
-/// Reads `/proc/PID/name` until `f` returns false; whether it could be read.
-fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8) -> bool) -> bool {
-    let path = proc_path(pid, name);
-    let Ok(path) = CStr::from_bytes_with_nul(path.as_bytes()) else {
-        return false;
-    };
-    let Ok(file) = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0) else {
-        return false;
-    };
+/// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
+fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
     let mut buffer = [0; 512];
-    loop {
-        match sys::read(&file, &mut buffer) {
-            Ok(0) => return true,
-            Ok(n) => {
-                if !buffer.iter().take(n).all(|&b| f(b)) {
-                    return true;
-                }
-            }
-            Err(libc::EINTR) => {}
-            Err(_) => return false,
-        }
-    }
+    let read = open_proc(pid, name).and_then(|file| sys::read(&file, &mut buffer).ok());
+    buffer.iter().take(read.unwrap_or(0)).for_each(|&b| f(b));
+}
+
+fn open_proc(pid: c_int, name: &str) -> Option<sys::Fd> {
+    let path = proc_path(pid, name);
+    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()
 }

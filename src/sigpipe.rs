@@ -59,7 +59,7 @@ static RESTORER_FLAG: AtomicU64 = AtomicU64::new(0);
 static KEPT_FLAGS: AtomicU64 = AtomicU64::new(KNOWN_FLAGS);
 
 /// MSG_NOSIGNAL, or 0 where the program's own handler is to run, or before start-up.
-static SEND_FLAG: AtomicI32 = AtomicI32::new(0);
+pub static SEND_FLAG: AtomicI32 = AtomicI32::new(0);
 
 /// A hook has reported a failure whose SIGPIPE is pending, blocked.
 static REPORTED_WHILE_BLOCKED: AtomicBool = AtomicBool::new(false);

@@ -350,5 +350,12 @@ pub fn bytes_before(address: usize) -> Option<[u8; 8]> {
     (looked == Err(libc::EINVAL)).then(|| unsafe { core::ptr::read_unaligned(start as *const [u8; 8]) })
 }
 
+/// Whether `needle` occurs in `bytes`: memmem(3), which glibc's manual says is async-signal-safe.
+pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    // SAFETY: looks at no more than the lengths given.
+    let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len()) };
+    !found.is_null()
+}
+
 /// The number type of timespec and others is 64 bits wide here; where it is not, this does not compile.
 const _: () = assert!(size_of::<c_long>() == 8);

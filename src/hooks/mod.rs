@@ -27,9 +27,10 @@ use crate::{errno, init, process, report, sigpipe, verdict};
 use core::ffi::c_int;
 use nopipe_core::event::Call;
 
-/// Declares an exported function. It loads the real function's address and calls `body(real, arguments…)`.
+/// Declares an exported function. It loads the real function's address and calls `body(real, arguments…)`. With
+/// `x86_64: macro`, the function is written by hand on that CPU, and `body` serves the others.
 macro_rules! hook {
-    ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path) => {
+    ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path $(, x86_64: $by_hand:ident::$macro:ident)?) => {
         #[doc = concat!("The hook of `", stringify!($name), "`.")]
         pub mod $name {
             #[allow(unused_imports)]
@@ -43,7 +44,7 @@ macro_rules! hook {
             pub static REAL: $crate::real::Slot = $crate::real::Slot::new(first as *mut ());
 
             #[inline(always)]
-            fn real() -> Function {
+            pub(super) fn real() -> Function {
                 // SAFETY: the slot holds a function that was found under this name, or `first`.
                 unsafe { core::mem::transmute::<*mut (), Function>(REAL.get()) }
             }
@@ -55,18 +56,41 @@ macro_rules! hook {
                 unsafe { $body(real(), $($arg),*) }
             }
 
-            /// The exported symbol.
-            ///
-            /// # Safety
-            /// As the manual page of the function says.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
-                // SAFETY: the caller's arguments for this function.
-                unsafe { $body(real(), $($arg),*) }
-            }
+            $crate::hooks::export!($name($($arg: $type),*) -> $result => $body $(, $by_hand::$macro)?);
         }
     };
 }
+
+/// The exported function of a [`hook`].
+macro_rules! export {
+    ($name:ident($($arg:ident: $type:ty),*) -> $result:ty => $body:path) => {
+        /// The exported symbol.
+        ///
+        /// # Safety
+        /// As the manual page of the function says.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
+            // SAFETY: the caller's arguments for this function.
+            unsafe { $body(real(), $($arg),*) }
+        }
+    };
+    ($name:ident($($arg:ident: $type:ty),*) -> $result:ty => $body:path, $by_hand:ident::$macro:ident) => {
+        #[cfg(not(target_arch = "x86_64"))]
+        $crate::hooks::export!($name($($arg: $type),*) -> $result => $body);
+
+        /// The exported symbol.
+        ///
+        /// # Safety
+        /// As the manual page of the function says.
+        #[cfg(target_arch = "x86_64")]
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
+            $by_hand::$macro!(REAL, $by_hand::failed)
+        }
+    };
+}
+use export;
 use hook;
 
 macro_rules! symbol {
