@@ -3,9 +3,11 @@
 //! * [`library`] builds `libnopipe.so` and says which build it is, so that no test runs against a stale one;
 //! * [`run`] runs a command that can neither hang the tests nor outlive them;
 //! * [`event`] reads what the library logged;
-//! * [`c_program`] builds the programs of `c-tests/`.
+//! * [`c_program`] builds the programs of `c-tests/`;
+//! * [`clients`] are the clients of a server under test, most of which vanish.
 
 pub mod c_program;
+pub mod clients;
 pub mod event;
 pub mod library;
 pub mod run;

@@ -1,0 +1,182 @@
+//! Clients of a server under test: those that vanish, those that only half-close, and those that stay to the end.
+//!
+//! Every wait is bounded. Each client tells its own address, for that is what the library's log must name.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
+
+/// How long a client waits for anything at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client that stays gives up after this much response.
+const RESPONSE_MAX: u64 = 64 << 20;
+
+/// Clients of a storm that are there at the same time.
+const AT_A_TIME: usize = 20;
+
+/// How a client vanishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// `SO_LINGER` 0 after the first bytes of the response: the kernel sends RST.
+    Reset,
+    /// Close with part of the response received and not read: RST.
+    CloseUnread,
+    /// `shutdown` both ways after the first bytes of the response, and close: FIN, then RST.
+    ShutdownBoth,
+    /// Close right after the request: FIN, and RST to the response.
+    CloseEarly,
+}
+
+impl Departure {
+    pub const ALL: [Departure; 4] = [
+        Departure::Reset,
+        Departure::CloseUnread,
+        Departure::ShutdownBoth,
+        Departure::CloseEarly,
+    ];
+
+    /// Whether the server sees an orderly end (FIN) first, as from a client that half-closes.
+    pub fn sends_fin(self) -> bool {
+        matches!(self, Departure::ShutdownBoth | Departure::CloseEarly)
+    }
+}
+
+impl fmt::Display for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Departure::Reset => "reset in mid-response",
+            Departure::CloseUnread => "close with unread data",
+            Departure::ShutdownBoth => "shutdown both ways and close",
+            Departure::CloseEarly => "close before the response",
+        })
+    }
+}
+
+/// A client that saw its whole response.
+pub struct Served {
+    pub address: SocketAddr,
+    pub response: Vec<u8>,
+}
+
+/// Asks, vanishes, and tells the address that it had.
+pub fn vanish(server: SocketAddr, request: &[u8], how: Departure) -> io::Result<SocketAddr> {
+    let mut stream = connect(server, request)?;
+    let address = stream.local_addr()?;
+    match how {
+        Departure::Reset => {
+            read_some(&mut stream)?;
+            set_socket_linger(&stream, Some(Duration::ZERO))?;
+        }
+        Departure::CloseUnread => {
+            stream.peek(&mut [0])?;
+        }
+        Departure::ShutdownBoth => {
+            read_some(&mut stream)?;
+            // The server may have been killed since, by another client's departure.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        Departure::CloseEarly => {}
+    }
+    Ok(address)
+}
+
+/// Asks, and reads the response to its end.
+pub fn stay(server: SocketAddr, request: &[u8]) -> io::Result<Served> {
+    finish(connect(server, request)?)
+}
+
+/// Asks, says that nothing more will be asked (FIN), and reads the response to its end.
+pub fn half_close(server: SocketAddr, request: &[u8]) -> io::Result<Served> {
+    let stream = connect(server, request)?;
+    stream.shutdown(Shutdown::Write)?;
+    finish(stream)
+}
+
+/// What became of the clients of a [`storm`].
+#[derive(Debug, Default)]
+pub struct Storm {
+    pub vanished: Vec<SocketAddr>,
+    /// Clients that stayed and saw the whole response.
+    pub served: usize,
+    /// What went wrong with the others.
+    pub failed: Vec<io::Error>,
+}
+
+/// `clients` clients, of whom every second one vanishes, each in the next of the ways there are; the others must get
+/// a response that is `whole`.
+pub fn storm(server: SocketAddr, request: &[u8], clients: usize, whole: impl Fn(&[u8]) -> bool + Sync) -> Storm {
+    let storm = Mutex::new(Storm::default());
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= clients {
+                return;
+            }
+            let fate = if number.is_multiple_of(2) {
+                let how = Departure::ALL[number / 2 % Departure::ALL.len()];
+                vanish(server, request, how).map(Some)
+            } else {
+                stay(server, request).and_then(|served| match whole(&served.response) {
+                    true => Ok(None),
+                    false => Err(io::Error::other("not the whole response")),
+                })
+            };
+            let mut storm = storm.lock().unwrap_or_else(PoisonError::into_inner);
+            match fate {
+                Ok(Some(address)) => storm.vanished.push(address),
+                Ok(None) => storm.served += 1,
+                Err(error) => storm.failed.push(error),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(worker);
+        }
+    });
+    storm.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The response of a server that may have been started just now. It is a real request, not a mere connect: a client
+/// that connects and leaves could be the one that kills the server.
+pub fn first_response(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match stay(server, request) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome.map(|served| served.response),
+        }
+    }
+}
+
+fn connect(server: SocketAddr, request: &[u8]) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    Ok(stream)
+}
+
+/// The first bytes of the response; an error if it ends before there are any.
+fn read_some(stream: &mut TcpStream) -> io::Result<()> {
+    match stream.read(&mut [0; 1000])? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+fn finish(stream: TcpStream) -> io::Result<Served> {
+    let address = stream.local_addr()?;
+    let mut response = Vec::new();
+    stream.take(RESPONSE_MAX).read_to_end(&mut response)?;
+    Ok(Served { address, response })
+}

@@ -1,0 +1,297 @@
+//! Real servers whose clients vanish: bare, the server or the worker dies of SIGPIPE; preloaded, it lives, answers as
+//! before, and the log names the clients that vanished and no others.
+//!
+//! A server that cannot be run here is skipped by name and counted as ignored, not as passed.
+
+mod backend;
+mod servers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use nopipe_tests::clients::{Departure, first_response, half_close, stay, storm, vanish};
+use nopipe_tests::event::{self, Event};
+use nopipe_tests::library::bare;
+use nopipe_tests::run::{End, Process};
+use nopipe_tests::{Library, Profile, library, scratch_dir};
+
+use servers::{SERVERS, Server, Site, Victim, program_path};
+
+const CLIENTS: usize = 200;
+
+/// By luck of timing a bare server may survive a storm, but not many of them.
+const STORMS_MAX: usize = 5;
+
+/// By luck of timing the whole response may be in the kernel's buffers before the client vanishes: then nothing fails.
+const TRIES_MAX: usize = 5;
+
+/// How long a line may take to appear, or a server to die.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// More than the kernel buffers on a loopback connection that is not read, in pieces few enough for a worker that
+/// ignores errors to come to its end.
+const BIG: usize = 4_000_000;
+
+/// What the servers came to, for the table at the end.
+static TABLE: Mutex<BTreeMap<&str, [String; 4]>> = Mutex::new(BTreeMap::new());
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        println!("testing build-id {}", library(Profile::Release).build_id);
+    }
+    let trials = SERVERS.iter().map(|server| {
+        let missing = server.missing();
+        if let Some(reason) = &missing {
+            eprintln!("SKIP {}: {reason}", server.name);
+            add_row(server, "skipped", reason, "");
+        }
+        Trial::test(server.name, || run(server)).with_ignored_flag(missing.is_some())
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if !arguments.list {
+        print_table();
+    }
+    conclusion.exit_code()
+}
+
+fn add_row(server: &Server, bare: &str, preloaded: &str, lines: &str) {
+    let row = [server.language, bare, preloaded, lines].map(String::from);
+    TABLE
+        .lock()
+        .expect("no row was left half written")
+        .insert(server.name, row);
+}
+
+fn print_table() {
+    let heading = ["language", "bare", "preloaded", "lines / vanished"].map(String::from);
+    let table = TABLE.lock().expect("no row was left half written");
+    for (name, [language, bare, preloaded, lines]) in std::iter::once((&"server", &heading)).chain(table.iter()) {
+        println!("{name:12} | {language:8} | {bare:28} | {preloaded:28} | {lines}");
+    }
+}
+
+fn run(server: &Server) -> Result<(), Failed> {
+    let scratch = scratch_dir("server");
+    fs::write(scratch.path().join("big"), big_file())?;
+    let (response, death) = run_bare(server, scratch.path()).map_err(|what| format!("bare: {what}"))?;
+    add_row(server, &death, "failed", "");
+    let lines = run_preloaded(server, scratch.path(), &response).map_err(|what| format!("preloaded: {what}"))?;
+    add_row(server, &death, "lives", &lines);
+    Ok(())
+}
+
+fn big_file() -> Vec<u8> {
+    let lines = (0..).flat_map(|number| format!("{number:99}\n").into_bytes());
+    lines.take(BIG).collect()
+}
+
+/// The good response, and how the server or a worker died.
+fn run_bare(server: &Server, scratch: &Path) -> Result<(Vec<u8>, String), String> {
+    let mut running = Running::start(server, scratch, None)?;
+    let address = running.address;
+    let response = first_response(address, server.request).map_err(|error| running.about(error))?;
+    for storms in 1..=STORMS_MAX {
+        storm(address, server.request, CLIENTS, |_| true);
+        let end = running.end(match server.victim {
+            Victim::Server => SETTLE,
+            Victim::Worker => Duration::ZERO,
+        })?;
+        match (server.victim, end, running.workers_killed()?) {
+            (Victim::Server, Some(End::Signal(libc::SIGPIPE)), _) => {
+                return Ok((response, format!("server dies, storm {storms}")));
+            }
+            (Victim::Worker, None, killed @ 1..) => {
+                return Ok((response, format!("{killed} workers die")));
+            }
+            (_, Some(end), _) => return Err(running.about(end)),
+            (_, None, _) => {}
+        }
+    }
+    Err(running.about("it survived"))
+}
+
+/// The whole of it under the library; `good` is the response without.
+fn run_preloaded(server: &Server, scratch: &Path, good: &[u8]) -> Result<String, String> {
+    let logs = scratch_dir("logs");
+    let mut running = Running::start(server, scratch, Some((library(Profile::Release), logs.path())))?;
+    let (address, request) = (running.address, server.request);
+    let same = |response: &[u8]| undated(response) == undated(good);
+    let about = |running: &Running, what: &str| Err(running.about(what));
+
+    if !first_response(address, request).is_ok_and(|response| same(&response)) {
+        return about(&running, "another response than bare");
+    }
+    if server.answers_after_fin && !half_close(address, request).is_ok_and(|served| same(&served.response)) {
+        return about(&running, "half-close: another response than bare");
+    }
+    let mut vanished = BTreeSet::new();
+    for how in Departure::ALL {
+        let reported = (0..TRIES_MAX).try_fold(false, |reported, _| {
+            if reported {
+                return Ok(true);
+            }
+            let client = vanish(address, request, how).map_err(|error| running.about(error))?;
+            vanished.insert(client.to_string());
+            has_line(logs.path(), client)
+        })?;
+        if !reported && (server.answers_after_fin || !how.sends_fin()) {
+            return about(&running, &format!("no line for a client that left by: {how}"));
+        }
+    }
+    let storm = storm(address, request, CLIENTS, same);
+    if !storm.failed.is_empty() {
+        return about(
+            &running,
+            &format!("{} clients failed: {:?}", storm.failed.len(), storm.failed[0]),
+        );
+    }
+    vanished.extend(storm.vanished.iter().map(SocketAddr::to_string));
+    if !stay(address, request).is_ok_and(|served| same(&served.response)) {
+        return about(&running, "another response after the storm than before");
+    }
+    if let Some(end) = running.end(Duration::ZERO)? {
+        return about(&running, &end.to_string());
+    }
+    match running.workers_killed()? {
+        0 => {}
+        killed => return about(&running, &format!("{killed} workers died")),
+    }
+    let events = event::read_dir(logs.path())?;
+    check_events(&events, &vanished).map_err(|what| running.about(what))?;
+    Ok(format!("{} / {}", events.len(), vanished.len()))
+}
+
+/// A server at work. It and its workers are killed when this goes out of scope.
+struct Running {
+    process: Process,
+    address: SocketAddr,
+    output: PathBuf,
+    trace: PathBuf,
+}
+
+impl Running {
+    /// Starts the server, under the library if there is one with a folder for its logs.
+    fn start(server: &Server, scratch: &Path, preload: Option<(&Library, &Path)>) -> Result<Self, String> {
+        let site = Site {
+            address: free_address().map_err(|error| error.to_string())?,
+            folder: scratch.to_path_buf(),
+            backend: backend::address(),
+        };
+        let output = scratch.join("output");
+        let trace = scratch.join("trace");
+        let mut command = server.command(&site);
+        match preload {
+            Some((library, logs)) => library.preload(&mut command, logs),
+            None => bare(&mut command),
+        }
+        if server.victim == Victim::Worker {
+            command = traced(&command, &trace);
+        }
+        let mut start = || {
+            let file = File::create(&output)?;
+            command.stdout(file.try_clone()?).stderr(file);
+            Process::spawn(&mut command)
+        };
+        let process = start().map_err(|error| format!("{command:?}: {error}"))?;
+        Ok(Running {
+            process,
+            address: site.address,
+            output,
+            trace,
+        })
+    }
+
+    /// How the server ended. Its workers are killed then too.
+    fn end(&mut self, patience: Duration) -> Result<Option<End>, String> {
+        self.process.wait(patience).map_err(|error| error.to_string())
+    }
+
+    /// How many workers SIGPIPE has killed.
+    fn workers_killed(&self) -> Result<usize, String> {
+        match fs::read_to_string(&self.trace) {
+            Ok(trace) => Ok(trace.matches("killed by SIGPIPE").count()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// What is wrong, and the end of what the server said.
+    fn about(&self, what: impl std::fmt::Display) -> String {
+        let output = fs::read(&self.output).unwrap_or_default();
+        let tail = &output[output.len().saturating_sub(1000)..];
+        format!("{what}\n{}", String::from_utf8_lossy(tail))
+    }
+}
+
+/// The same command under strace, which tells how workers die: their parent may not. The tracer puts itself in the
+/// background (`-D`), so that the server is our child, and does not load the library itself.
+fn traced(command: &Command, trace: &Path) -> Command {
+    let mut traced = Command::new(program_path("strace"));
+    traced.args(["-D", "-f", "-qq", "-e", "trace=none", "-e", "signal=PIPE", "-o"]);
+    traced.arg(trace);
+    for (name, value) in command.get_envs() {
+        let mut setting = name.to_os_string();
+        if let Some(value) = value {
+            setting.push("=");
+            setting.push(value);
+        }
+        traced.arg("-E").arg(setting);
+    }
+    traced.arg(command.get_program()).args(command.get_args());
+    bare(&mut traced);
+    traced
+}
+
+/// An address of the loopback interface whose port nobody uses now.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The response without its `Date:` header, the only thing in it that may differ from one to the next.
+fn undated(response: &[u8]) -> Vec<&[u8]> {
+    response
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !line.starts_with(b"Date: "))
+        .collect()
+}
+
+/// Whether the log names `client` before long.
+fn has_line(logs: &Path, client: SocketAddr) -> Result<bool, String> {
+    let client = client.to_string();
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        if event::read_dir(logs)?
+            .iter()
+            .any(|event| event.get("peer") == Some(&client))
+        {
+            return Ok(true);
+        }
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Every event is about a client that vanished, and is the only one about it.
+fn check_events(events: &[Event], vanished: &BTreeSet<String>) -> Result<(), String> {
+    let mut connections = BTreeSet::new();
+    for event in events {
+        let peer = event.get("peer").unwrap_or_default();
+        if event.message != "peer vanished" || !vanished.contains(peer) {
+            return Err(format!("a line, but no client vanished: {event}"));
+        }
+        if !connections.insert(event.get("cookie")) {
+            return Err(format!("two lines for one connection: {event}"));
+        }
+    }
+    Ok(())
+}
