@@ -81,9 +81,11 @@ int main(int argc, char **argv)
 		CHECK(!is_pending());
 	} else if (strcmp(kind, "pending") == 0) {
 		CHECK(is_pending());
+		CHECK(sigpipe_in("SigPnd") == 1); /* for this thread alone */
+		CHECK(sigpipe_in("ShdPnd") == 0);
 	} else if (strcmp(kind, "sigtimedwait") == 0) {
 		CHECK(sigtimedwait(&sigpipe, &info, &(struct timespec){0}) == SIGPIPE);
-		CHECK(info.si_code == SI_USER && info.si_pid == getpid());
+		CHECK(info.si_code == SI_USER && info.si_pid == getpid() && info.si_uid == getuid());
 		CHECK_FAILS(sigtimedwait(&sigpipe, &info, &(struct timespec){0}), EAGAIN);
 	} else {
 		struct signalfd_siginfo read_info;

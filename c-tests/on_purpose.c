@@ -1,9 +1,13 @@
 /*
  * on_purpose SENDER DISPOSITION: a SIGPIPE that somebody sends does what the program arranged, always.
- *   SENDER       raise, kill, killpg, pthread_kill, sigqueue, tgkill, thread (another thread's pthread_kill), child
+ *   SENDER       raise, kill, killpg, pthread_kill, sigqueue, tgkill, thread (another thread's pthread_kill), child,
+ *                timer (timer_create(2)),
+ *                timer (a POSIX timer that sends it)
  *   DISPOSITION  default (dies), ignored, handler (which gets all it asked for)
  */
 #include "check.h"
+
+#include <time.h>
 
 static volatile sig_atomic_t ran;
 static siginfo_t got;
@@ -41,6 +45,14 @@ static void send_sigpipe(const char *sender, int *code, pid_t *from)
 	} else if (strcmp(sender, "sigqueue") == 0) {
 		*code = SI_QUEUE;
 		CHECK(sigqueue(getpid(), SIGPIPE, (union sigval){.sival_int = 42}) == 0);
+	} else if (strcmp(sender, "timer") == 0) {
+		timer_t timer;
+		*code = SI_TIMER;
+		CHECK(timer_create(CLOCK_MONOTONIC,
+				   &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPIPE}, &timer) == 0);
+		CHECK(timer_settime(timer, 0, &(struct itimerspec){.it_value.tv_nsec = 1000000}, NULL) == 0);
+		usleep(100000);
+		timer_delete(timer);
 	} else if (strcmp(sender, "kill") == 0) {
 		*code = SI_USER;
 		CHECK(kill(getpid(), SIGPIPE) == 0);
@@ -78,7 +90,7 @@ int main(int argc, char **argv)
 			continue;
 		CHECK(ran == i);
 		CHECK(got.si_signo == SIGPIPE && got.si_code == code);
-		CHECK(got.si_pid == from && got.si_uid == getuid());
+		CHECK(code == SI_TIMER || (got.si_pid == from && got.si_uid == getuid()));
 		CHECK(code != SI_QUEUE || got.si_value.sival_int == 42);
 		CHECK(sigismember(&blocked, SIGPIPE) && sigismember(&blocked, SIGUSR2));
 		CHECK(!sigismember(&blocked, SIGUSR1));

@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	}
 
 	say("expect transport=tcp cause=never-connected errno=EPIPE call=send fd=%d peer=%s", fd,
-	    strcmp(kind, "never") == 0 ? "" : name);
+	    strcmp(kind, "never") == 0 ? "unknown" : name);
 	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
 	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
 	return 0;

@@ -17,6 +17,10 @@ pub struct Case {
     pub stdout_is_dead: bool,
     /// Nothing is logged, whatever the program expects.
     pub silent: bool,
+    /// A bar that a build without optimisation need not reach.
+    pub release_only: bool,
+    /// The setting that the library must warn of, once.
+    pub warning: Option<(&'static str, &'static str)>,
     /// Why this cannot be run here.
     pub skip: Option<&'static str>,
 }
@@ -43,6 +47,19 @@ impl Case {
             stdout_is_dead: true,
             ..self
         }
+    }
+
+    fn release_only(self) -> Self {
+        Case {
+            release_only: true,
+            ..self
+        }
+    }
+
+    /// A setting that cannot be read: one warning, and the default.
+    fn bad_setting(self, name: &'static str, value: &'static str) -> Self {
+        let warning = Some((name, value));
+        Case { warning, ..self }.env(name, value)
     }
 
     fn silent(self) -> Self {
@@ -83,6 +100,8 @@ fn saved(line: &'static str) -> Case {
         sigpipe_ignored: false,
         stdout_is_dead: false,
         silent: false,
+        release_only: false,
+        warning: None,
         skip: None,
     }
 }
@@ -173,6 +192,7 @@ fn causes() -> Vec<Case> {
         saved("refused checked v6"),
         saved("refused unchecked v4"),
         saved("refused never v4"),
+        saved("silent_peer"),
         saved("partial pipe"),
         saved("partial sendfile"),
         saved("partial sendmmsg"),
@@ -239,6 +259,7 @@ fn handlers() -> Vec<Case> {
         saved("own_handler counts write").bare(HANDLER_RAN),
         saved("own_handler counts send").bare(HANDLER_RAN),
         saved("own_handler counts splice").bare(HANDLER_RAN),
+        saved("own_handler counts dprintf").bare(HANDLER_RAN),
         saved("own_handler exits write").bare(HANDLER_RAN),
         saved("own_handler exits sendmsg").bare(HANDLER_RAN),
         runs("own_handler runs write"),
@@ -284,6 +305,9 @@ fn on_purpose() -> Vec<Case> {
         same("on_purpose child default", KILLED),
         same("on_purpose child ignored", FINE),
         same("on_purpose child handler", FINE),
+        same("on_purpose timer default", KILLED),
+        same("on_purpose timer ignored", FINE),
+        same("on_purpose timer handler", FINE),
         same("semantics nodefer", FINE),
         same("semantics deferred", FINE),
         same("semantics onstack", FINE),
@@ -302,8 +326,12 @@ fn blocked() -> Vec<Case> {
         saved("blocked ppoll write"),
         saved("blocked stdio dprintf"),
         same("blocked pending write", FINE),
+        same("blocked pending send", FINE),
+        same("blocked pending sendmmsg", FINE),
         same("blocked sigtimedwait write", FINE),
+        same("blocked sigtimedwait send", FINE),
         same("blocked signalfd write", FINE),
+        same("blocked signalfd sendmsg", FINE),
         same("blocked libpq write", FINE),
         same("blocked libpq send", FINE),
         same("blocked libpq sendmsg", FINE),
@@ -318,20 +346,21 @@ fn traces() -> Vec<Case> {
         same("untouched success", FINE),
         same("untouched so_error", FINE),
         same("untouched others", FINE),
-        saved("no_trace").env("NOPIPE_RATE", "1000/1000"),
+        saved("no_trace"),
         saved("no_malloc"),
         saved("duplicates"),
         saved("no_descriptors"),
-        saved("small_stack thread"),
-        saved("small_stack alternate"),
+        saved("small_stack thread").release_only(),
+        saved("small_stack alternate").release_only(),
     ]
 }
 
 /// Threads, children, and what happens before and after main.
 fn life() -> Vec<Case> {
     vec![
-        saved("threads own").env("NOPIPE_RATE", "1000/1000"),
+        saved("threads own"),
         saved("threads shared"),
+        saved("threads toggle"),
         saved("forked both").bare(CHILD_KILLED),
         saved("forked known"),
         saved("forked raw").bare(CHILD_KILLED),
@@ -371,5 +400,19 @@ fn settings() -> Vec<Case> {
         saved("reset send").env("NOPIPE_LEVEL", "info"),
         saved("reset send").env("NOPIPE_LEVEL", "notice").silent(),
         saved("vanished_pipe write pipe").env("NOPIPE_LEVEL", "info").silent(),
+        saved("reset send").bad_setting("NOPIPE_FORMAT", "xml"),
+        saved("reset send").bad_setting("NOPIPE_LEVEL", "loud"),
+        saved("reset send").bad_setting("NOPIPE_HANDLERS", "perhaps"),
+        saved("reset send").bad_setting("NOPIPE_PIPES", "a \"b\"\n c=d"),
+        saved("reset send").bad_setting("NOPIPE_TYPO", "1"),
+        saved("reset send")
+            .bad_setting("NOPIPE_FORMAT", "xml")
+            .env("NOPIPE_LEVEL", "warning")
+            .silent(),
+        saved("forked exec")
+            .bare(CHILD_KILLED)
+            .bad_setting("NOPIPE_FORMAT", "xml"),
+        // An empty value is as good as none.
+        saved("reset send").env("NOPIPE_HANDLERS", ""),
     ]
 }

@@ -10,18 +10,31 @@ type Fields = BTreeMap<String, String>;
 ///
 /// # Errors
 /// What is missing, too much, or badly formed.
-pub fn check(expected: &[Fields], logged: &[Event], program: &str) -> Result<(), String> {
-    let mut left: Vec<&Event> = logged.iter().collect();
+pub fn check(expected: &[Fields], logged: Vec<Event>, program: &str) -> Result<(), String> {
+    let mut left = logged;
     for wanted in expected {
         let Some(at) = left.iter().position(|event| meets(event, wanted)) else {
             return Err(format!("no event with {wanted:?}"));
         };
-        well_formed(left.swap_remove(at), program)?;
+        well_formed(&left.swap_remove(at), program)?;
     }
     match left.first() {
         None => Ok(()),
         Some(event) => Err(format!("unexpected line: {event}")),
     }
+}
+
+/// Takes the one warning about setting `name` out of the log: it says the value, and what is allowed.
+///
+/// # Errors
+/// That there is none.
+pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<(), String> {
+    let is_warning = |event: &Event| {
+        event.get("setting") == Some(name) && event.get("value") == Some(value) && event.get("allowed").is_some()
+    };
+    let at = logged.iter().position(is_warning);
+    at.map(|at| drop(logged.remove(at)))
+        .ok_or_else(|| format!("no warning about {name}"))
 }
 
 /// All fields as wanted; an empty value means that there is no such field.

@@ -95,7 +95,8 @@ fn run_case(case: &Case) -> Result<(), Failed> {
 
     let mut ends = Vec::new();
     let mut counts = Vec::new();
-    for profile in PROFILES {
+    let release_only = |&profile: &Profile| !case.release_only || profile == Profile::Release;
+    for profile in PROFILES.into_iter().filter(release_only) {
         let logs = scratch_dir("logs");
         library(profile).preload(&mut command, logs.path());
         command.envs(case.env.iter().copied());
@@ -161,7 +162,11 @@ fn check_preloaded(
         .map(|mut line| event::parse_fields(&mut line))
         .collect();
     let expected = if case.silent { Vec::new() } else { expected? };
-    events::check(&expected, logged.as_ref()?, case.program())
+    let mut logged = logged.clone()?;
+    if let Some((name, value)) = case.warning {
+        events::take_warning(&mut logged, name, value)?;
+    }
+    events::check(&expected, logged, case.program())
 }
 
 /// What follows `word` on the lines of the program's output that begin with it.
@@ -175,7 +180,8 @@ fn lines_after<'a>(word: &'static str, outcome: &'a Outcome) -> impl Iterator<It
 }
 
 fn transcript(outcome: &Outcome) -> String {
-    let out = outcome.stdout.lines().map(|line| format!("  out: {line}\n"));
+    let told = outcome.stdout.lines().filter(|line| !line.starts_with("same "));
+    let out = told.map(|line| format!("  out: {line}\n"));
     let err = outcome.stderr.lines().map(|line| format!("  err: {line}\n"));
     out.chain(err).collect()
 }
