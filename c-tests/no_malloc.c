@@ -56,8 +56,9 @@ int main(void)
 		CHECK(used == 0);
 	}
 	struct connection c = dead_tcp("v6");
+	static char buffer[4096];
 	FILE *stream = fdopen(c.fd, "w");
-	CHECK(stream && setvbuf(stream, bytes, _IOFBF, sizeof bytes) == 0);
+	CHECK(stream && setvbuf(stream, buffer, _IOFBF, sizeof buffer) == 0);
 	CHECK(fputs("x", stream) >= 0);
 	expect_dead(&c, "write", "");
 	used = 0;
