@@ -16,7 +16,6 @@ const ACTIVE: u8 = 3;
 
 static STATE: AtomicU8 = AtomicU8::new(NEW);
 
-#[cfg(not(test))]
 ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn constructor() {

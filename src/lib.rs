@@ -23,7 +23,7 @@
 //! | [`stats`] | counters |
 //! | [`process`] | is this still the process that started up: fork, vfork |
 //! | [`sys`], [`errno`] | system calls; the program's errno |
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
 

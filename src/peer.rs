@@ -7,7 +7,7 @@ use crate::sys;
 use crate::verdict::Target;
 use core::ffi::{CStr, c_int};
 use nopipe_core::endpoint::Endpoint;
-use nopipe_core::event::{Cause, Credentials, Transport};
+use nopipe_core::event::{Cause, Connection, Credentials, Transport};
 use nopipe_core::line::Line;
 use nopipe_core::table::Targets;
 
@@ -43,101 +43,80 @@ pub fn remember_target(fd: c_int, address: &[u8]) {
     }
 }
 
-/// What could be learned of a connection.
-pub struct Peer {
-    /// Why the call failed.
-    pub cause: Cause,
-    /// The other end.
-    pub peer: Endpoint,
-    /// Our end.
-    pub local: Option<Endpoint>,
-    /// Unix: the process at the other end.
-    pub credentials: Option<Credentials>,
-    /// Bytes acknowledged by the peer's kernel.
-    pub delivered: Option<u64>,
-    /// Bytes written, and not acknowledged.
-    pub undelivered: Option<u64>,
-    /// Smoothed round trip, microseconds.
-    pub rtt_us: Option<u64>,
-    /// Since the peer was last heard, milliseconds.
-    pub idle_ms: Option<u64>,
+/// Asks about `target`, open as `fd`, on which a call failed with `errno`.
+#[inline(never)]
+pub fn ask(target: &Target, fd: c_int, errno: c_int) -> Connection {
+    let mut asked = Connection {
+        cause: cause_of(errno),
+        peer: Endpoint::unknown(),
+        local: None,
+        credentials: None,
+        delivered: None,
+        undelivered: None,
+        rtt_us: None,
+        idle_ms: None,
+    };
+    match target.domain {
+        _ if target.transport == Transport::Pipe => {
+            asked.cause = Cause::ReaderGone;
+            asked.peer = Endpoint::pipe(target.stat.ino);
+        }
+        libc::AF_UNIX => ask_unix(&mut asked, fd),
+        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, target, fd),
+        _ => {}
+    }
+    asked
 }
 
-impl Peer {
-    /// Asks about `target`, open as `fd`, on which a call failed with `errno`.
-    pub fn of(target: &Target, fd: c_int, errno: c_int) -> Peer {
-        let mut peer = Peer {
-            cause: cause_of(errno),
-            peer: Endpoint::unknown(),
-            local: None,
-            credentials: None,
-            delivered: None,
-            undelivered: None,
-            rtt_us: None,
-            idle_ms: None,
-        };
-        match target.domain {
-            _ if target.transport == Transport::Pipe => {
-                peer.cause = Cause::ReaderGone;
-                peer.peer = Endpoint::pipe(target.stat.ino);
-            }
-            libc::AF_UNIX => peer.ask_unix(fd),
-            libc::AF_INET | libc::AF_INET6 => peer.ask_inet(target, fd),
-            _ => {}
-        }
-        peer
+fn ask_unix(asked: &mut Connection, fd: c_int) {
+    asked.peer = endpoint(|buffer| sys::getpeername(fd, buffer)).unwrap_or(asked.peer);
+    asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
+    asked.credentials = credentials(fd);
+    // A closed peer has shut down both ways. If only our writing was, we did it (or, rarely, the peer its reading).
+    let closed = sys::poll_now(fd, 0).is_ok_and(|events| events & (libc::POLLHUP | libc::POLLERR) != 0);
+    if asked.cause == Cause::Closed && !closed {
+        asked.cause = Cause::SelfShutdown;
     }
+}
 
-    fn ask_unix(&mut self, fd: c_int) {
-        self.peer = endpoint(|buffer| sys::getpeername(fd, buffer)).unwrap_or(self.peer);
-        self.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-        self.credentials = credentials(fd);
-        // A closed peer has shut down both ways. If only our writing was, we did it (or, rarely, the peer its reading).
-        let closed = sys::poll_now(fd, 0).is_ok_and(|events| events & (libc::POLLHUP | libc::POLLERR) != 0);
-        if self.cause == Cause::Closed && !closed {
-            self.cause = Cause::SelfShutdown;
-        }
+fn ask_inet(asked: &mut Connection, target: &Target, fd: c_int) {
+    let known = so_peername(fd);
+    asked.peer = known.unwrap_or(asked.peer);
+    asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
+    if !matches!(target.transport, Transport::Tcp | Transport::Mptcp) {
+        return;
     }
-
-    fn ask_inet(&mut self, target: &Target, fd: c_int) {
-        let known = so_peername(fd);
-        self.peer = known.unwrap_or(self.peer);
-        self.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-        if !matches!(target.transport, Transport::Tcp | Transport::Mptcp) {
-            return;
-        }
-        let info = TcpInfo::of(fd);
-        let undelivered = sys::siocoutq(fd).ok().map(u64::from);
-        if let Some(info) = &info {
-            self.undelivered = undelivered;
-            self.delivered = info.delivered(undelivered.unwrap_or(0));
-            self.rtt_us = info.rtt_us();
-            self.idle_ms = info.idle_ms();
-        }
-        if self.cause != Cause::Closed {
-            return;
-        }
-        let tcp_state = info.as_ref().map(|info| info.state());
-        let nothing_acknowledged = info.as_ref().is_none_or(|info| info.acknowledged() == Some(0));
-        let remembered = target
-            .cookie
-            .and_then(|cookie| TARGETS.recall(cookie))
-            .filter(|_| tcp_state == Some(state::CLOSE) && nothing_acknowledged);
-        if let Some(address) = remembered {
-            self.cause = Cause::NeverConnected;
-            self.peer = Endpoint::from_sockaddr(&address);
-        } else if known.is_none() {
-            self.cause = Cause::NeverConnected;
-        } else if matches!(
-            tcp_state,
-            Some(state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK)
-        ) {
-            self.cause = Cause::SelfShutdown;
-        }
-        if self.cause == Cause::NeverConnected {
-            // Of a connection that never was, TCP_INFO tells initial values.
-            (self.delivered, self.undelivered, self.rtt_us, self.idle_ms) = (None, None, None, None);
-        }
+    let info = TcpInfo::of(fd);
+    let undelivered = sys::siocoutq(fd).ok().map(u64::from);
+    if let Some(info) = &info {
+        asked.undelivered = undelivered;
+        asked.delivered = info.delivered(undelivered.unwrap_or(0));
+        asked.rtt_us = info.rtt_us();
+        asked.idle_ms = info.idle_ms();
+    }
+    if asked.cause != Cause::Closed {
+        return;
+    }
+    let tcp_state = info.as_ref().map(|info| info.state());
+    let nothing_acknowledged = info.as_ref().is_none_or(|info| info.acknowledged() == Some(0));
+    let remembered = target
+        .cookie
+        .and_then(|cookie| TARGETS.recall(cookie))
+        .filter(|_| tcp_state == Some(state::CLOSE) && nothing_acknowledged);
+    if let Some(address) = remembered {
+        asked.cause = Cause::NeverConnected;
+        asked.peer = Endpoint::from_sockaddr(&address);
+    } else if known.is_none() {
+        asked.cause = Cause::NeverConnected;
+    } else if matches!(
+        tcp_state,
+        Some(state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK)
+    ) {
+        asked.cause = Cause::SelfShutdown;
+    }
+    if asked.cause == Cause::NeverConnected {
+        // Of a connection that never was, TCP_INFO tells initial values.
+        (asked.delivered, asked.undelivered, asked.rtt_us, asked.idle_ms) = (None, None, None, None);
     }
 }
 
@@ -150,6 +129,7 @@ fn cause_of(errno: c_int) -> Cause {
     }
 }
 
+#[inline(never)]
 fn endpoint(ask: impl FnOnce(&mut [u8]) -> sys::Result<&[u8]>) -> Option<Endpoint> {
     let mut buffer = [0; SOCKADDR_UN];
     ask(&mut buffer).ok().map(Endpoint::from_sockaddr)

@@ -1,13 +1,13 @@
 //! One event for each connection, to the `log` facade; and what the library has to say of itself.
 
-use crate::peer::Peer;
+use crate::peer;
 use crate::sink;
 use crate::verdict::Target;
 use crate::{config, process, sys};
 use core::ffi::c_int;
 use log::Record;
 use log::kv::Source;
-use nopipe_core::event::{Call, Cause, Event, Notice, Origin, Priority, errno_name};
+use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority};
 use nopipe_core::line::Line;
 use nopipe_core::table::Seen;
 use nopipe_core::time::rfc3339;
@@ -49,24 +49,24 @@ pub fn failure(failure: &Failure) {
     if !SEEN.insert(failure.target.key()) {
         return;
     }
-    let peer = Peer::of(&failure.target, failure.fd, failure.errno);
-    stats.event(peer.cause);
-    let priority = priority_of(&peer);
+    let connection = peer::ask(&failure.target, failure.fd, failure.errno);
+    stats.event(connection.cause);
+    let priority = priority_of(&connection);
     if config::settings().shows(priority) {
-        write_event(failure, peer, priority);
+        write_event(failure, &connection, priority);
     }
 }
 
-fn priority_of(peer: &Peer) -> Priority {
-    match peer.cause {
+fn priority_of(connection: &Connection) -> Priority {
+    match connection.cause {
         Cause::ReaderGone => Priority::Debug,
-        _ if peer.undelivered.unwrap_or(0) > 0 => Priority::Notice,
+        _ if connection.undelivered.unwrap_or(0) > 0 => Priority::Notice,
         _ => Priority::Info,
     }
 }
 
 #[inline(never)]
-fn write_event(failure: &Failure, peer: Peer, priority: Priority) {
+fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
     let mut cookie = Line::new();
     if let Some(number) = failure.target.cookie {
         cookie.push_hex(number);
@@ -77,23 +77,12 @@ fn write_event(failure: &Failure, peer: Peer, priority: Priority) {
         call: failure.call,
         fd: failure.fd,
         errno: failure.errno,
-        cause: peer.cause,
         transport: failure.target.transport,
-        peer: peer.peer,
-        local: peer.local,
-        credentials: peer.credentials,
-        delivered: peer.delivered,
-        undelivered: peer.undelivered,
-        rtt_us: peer.rtt_us,
-        idle_ms: peer.idle_ms,
+        connection,
         cookie,
         handler_skipped: failure.handler_skipped,
     };
-    let message = match errno_name(failure.errno) {
-        Some(_) => peer.cause.message(),
-        None => return,
-    };
-    log_record(priority, message, &event);
+    log_record(priority, connection.cause.message(), &event);
 }
 
 /// A line about the library itself.

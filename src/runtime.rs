@@ -5,7 +5,7 @@
 
 /// Nothing in the library panics. In the release profile the linker proves it: this function does not exist, so a
 /// panic that could be reached would leave an undefined symbol, which `-z defs` refuses.
-#[cfg(not(any(test, debug_assertions)))]
+#[cfg(not(debug_assertions))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {
@@ -16,7 +16,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 /// Debug builds check arithmetic; such a bug ends the process at once, by SIGILL.
-#[cfg(all(not(test), debug_assertions))]
+#[cfg(debug_assertions)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(target_arch = "x86_64")]
@@ -32,7 +32,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 // The prebuilt `core` refers to a personality routine. It has no work here: nothing in this library catches. It
 // returns _URC_CONTINUE_UNWIND (8), so that pthread_cancel and C++ exceptions pass through our frames.
-#[cfg(all(not(test), target_arch = "x86_64"))]
+#[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".globl rust_eh_personality",
     ".hidden rust_eh_personality",
@@ -42,7 +42,7 @@ core::arch::global_asm!(
     "ret",
     ".size rust_eh_personality, . - rust_eh_personality",
 );
-#[cfg(all(not(test), target_arch = "aarch64"))]
+#[cfg(target_arch = "aarch64")]
 core::arch::global_asm!(
     ".globl rust_eh_personality",
     ".hidden rust_eh_personality",

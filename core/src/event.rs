@@ -268,17 +268,15 @@ pub struct Credentials {
     pub comm: Line<16>,
 }
 
-/// What happened to one connection, at its first failure.
-pub struct Event<'a> {
-    pub origin: Origin<'a>,
-    pub priority: Priority,
-    pub call: Call,
-    pub fd: i32,
-    pub errno: i32,
+/// What could be learned of a failed connection.
+pub struct Connection {
+    /// Why the call failed.
     pub cause: Cause,
-    pub transport: Transport,
+    /// The other end.
     pub peer: Endpoint,
+    /// Our end.
     pub local: Option<Endpoint>,
+    /// Unix: the process at the other end.
     pub credentials: Option<Credentials>,
     /// Bytes that the peer's kernel has acknowledged.
     pub delivered: Option<u64>,
@@ -288,6 +286,17 @@ pub struct Event<'a> {
     pub rtt_us: Option<u64>,
     /// Milliseconds since the peer was last heard.
     pub idle_ms: Option<u64>,
+}
+
+/// What happened to one connection, at its first failure.
+pub struct Event<'a> {
+    pub origin: Origin<'a>,
+    pub priority: Priority,
+    pub call: Call,
+    pub fd: i32,
+    pub errno: i32,
+    pub transport: Transport,
+    pub connection: &'a Connection,
     /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
     pub cookie: Line<16>,
     /// The program has a SIGPIPE handler, and it was not run.
@@ -297,9 +306,9 @@ pub struct Event<'a> {
 impl kv::Source for Event<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
-        to.visit_pair(Key::from_str("peer"), self.peer.text().into())?;
-        visit_endpoint(&self.peer, "peer_address", "peer_port", to)?;
-        if let Some(local) = &self.local {
+        to.visit_pair(Key::from_str("peer"), self.connection.peer.text().into())?;
+        visit_endpoint(&self.connection.peer, "peer_address", "peer_port", to)?;
+        if let Some(local) = &self.connection.local {
             to.visit_pair(Key::from_str("local"), local.text().into())?;
             visit_endpoint(local, "local_address", "local_port", to)?;
         }
@@ -307,20 +316,20 @@ impl kv::Source for Event<'_> {
             Some(value) => to.visit_pair(Key::from_str(key), value),
             None => Ok(()),
         };
-        pair("cause", Some(self.cause.name().into()))?;
+        pair("cause", Some(self.connection.cause.name().into()))?;
         pair("call", Some(self.call.name().into()))?;
         pair("fd", Some((self.fd as u64).into()))?;
         pair("errno", errno_name(self.errno).map(Value::from))?;
-        pair("delivered", self.delivered.map(Value::from))?;
-        pair("undelivered", self.undelivered.map(Value::from))?;
+        pair("delivered", self.connection.delivered.map(Value::from))?;
+        pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.transport.name().into()))?;
-        if let Some(peer) = &self.credentials {
+        if let Some(peer) = &self.connection.credentials {
             pair("peer_pid", Some((peer.pid as u64).into()))?;
             pair("peer_uid", Some((peer.uid as u64).into()))?;
             pair("peer_comm", some_text(&peer.comm))?;
         }
-        pair("rtt_us", self.rtt_us.map(Value::from))?;
-        pair("idle_ms", self.idle_ms.map(Value::from))?;
+        pair("rtt_us", self.connection.rtt_us.map(Value::from))?;
+        pair("idle_ms", self.connection.idle_ms.map(Value::from))?;
         pair("cookie", some_text(&self.cookie))?;
         pair("handler", self.handler_skipped.then(|| "skipped".into()))?;
         self.origin.visit(to)

@@ -68,7 +68,7 @@ macro_rules! export {
         ///
         /// # Safety
         /// As the manual page of the function says.
-        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
             // SAFETY: the caller's arguments for this function.
             unsafe { $body(real(), $($arg),*) }
@@ -84,7 +84,7 @@ macro_rules! export {
         /// As the manual page of the function says.
         #[cfg(target_arch = "x86_64")]
         #[unsafe(naked)]
-        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
             $by_hand::$macro!(REAL, $by_hand::failed)
         }

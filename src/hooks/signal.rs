@@ -117,9 +117,6 @@ unsafe fn on_sigset(real: sigset::Function, number: c_int, handler: sighandler_t
         // SAFETY: the caller's arguments.
         return unsafe { real(number, handler) };
     }
-    if handler == SIG_ERR {
-        return invalid();
-    }
     let held_before = |mask: sys::Mask| mask & sys::SIGPIPE_MASK != 0;
     if handler == SIG_HOLD {
         return match held_before(sys::sigprocmask(libc::SIG_BLOCK, sys::SIGPIPE_MASK)) {

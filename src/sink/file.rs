@@ -1,6 +1,6 @@
 //! A file of the operator's choice: `NOPIPE_LOG=file:/path/%p.log`. Only a regular file is written, one write a line.
 
-use super::{Outcome, line_of};
+use super::{Outcome, with_line};
 use crate::{config, sys};
 use core::ffi::CStr;
 use log::Record;
@@ -21,11 +21,10 @@ pub fn append(record: &Record) -> Outcome {
     let Some(file) = open() else {
         return Outcome::Lost;
     };
-    let line = line_of(record);
-    match sys::write(file.raw(), line.as_bytes()) {
+    with_line(record, |line| match sys::write(file.raw(), line) {
         Ok(n) if n == line.len() => Outcome::Written,
         _ => Outcome::Lost,
-    }
+    })
 }
 
 /// Opens the file. The path's room on the stack is given back before the line needs its own.

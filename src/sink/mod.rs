@@ -60,9 +60,11 @@ pub fn start() {
     stderr::start();
 }
 
-/// The record as a line with a line feed, in the format that the settings choose.
-fn line_of(record: &Record) -> Line<LINE> {
-    let mut line = Line::new();
+/// Lets `use_line` have the record as a line with a line feed, in the format that the settings choose. The line lives
+/// in this frame alone: signal stacks are small.
+#[inline(never)]
+fn with_line<T>(record: &Record, use_line: impl FnOnce(&[u8]) -> T) -> T {
+    let mut line = Line::<LINE>::new();
     encode(
         config::settings().format,
         record.target(),
@@ -70,7 +72,7 @@ fn line_of(record: &Record) -> Line<LINE> {
         &mut line,
     );
     line.push('\n');
-    line
+    use_line(line.as_bytes())
 }
 
 /// Whether `fd` is still the file that it was.

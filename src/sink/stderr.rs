@@ -3,7 +3,7 @@
 //! A daemon may close it and reuse its number; under inetd it is the client. So it is written only while descriptor 2 is
 //! the file that it was at start-up, and never if that is a socket, but for the one that `$JOURNAL_STREAM` names.
 
-use super::{Outcome, is_still, line_of};
+use super::{Outcome, is_still, with_line};
 use crate::{config, sys};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use log::Record;
@@ -47,11 +47,12 @@ pub fn write(record: &Record) -> Outcome {
     if !ready {
         return Outcome::Lost;
     }
-    let line = line_of(record);
-    let written = without_sigpipe(|| match sys::write_nowait(STDERR, line.as_bytes()) {
-        // Not offered for this kind of file, or by this kernel: there is room, as poll said.
-        Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(STDERR, line.as_bytes()),
-        result => result,
+    let written = with_line(record, |line| {
+        without_sigpipe(|| match sys::write_nowait(STDERR, line) {
+            // Not offered for this kind of file, or by this kernel: there is room, as poll said.
+            Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(STDERR, line),
+            result => result,
+        })
     });
     match written {
         Ok(_) => Outcome::Written,

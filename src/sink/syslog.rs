@@ -21,7 +21,7 @@ pub fn send(record: &Record) -> Outcome {
         return Outcome::Absent;
     };
     match sys::connect(&datagram, DEV_LOG) {
-        Ok(()) => sent(sys::send_nowait(datagram.raw(), message_of(record).as_bytes())),
+        Ok(()) => send_message(record, &datagram, ""),
         // A listener of the older kind, which takes a stream of messages with a NUL behind each.
         Err(libc::EPROTOTYPE) => {
             drop(datagram);
@@ -29,22 +29,11 @@ pub fn send(record: &Record) -> Outcome {
                 return Outcome::Absent;
             };
             match sys::connect(&stream, DEV_LOG) {
-                Ok(()) => {
-                    let mut message = message_of(record);
-                    message.push('\0');
-                    sent(sys::send_nowait(stream.raw(), message.as_bytes()))
-                }
+                Ok(()) => send_message(record, &stream, "\0"),
                 Err(error) => not_connected(error),
             }
         }
         Err(error) => not_connected(error),
-    }
-}
-
-fn sent(result: sys::Result<usize>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Written,
-        Err(_) => Outcome::Lost,
     }
 }
 
@@ -56,16 +45,21 @@ fn not_connected(error: core::ffi::c_int) -> Outcome {
     }
 }
 
-fn message_of(record: &Record) -> Line<LINE> {
-    let mut out = Line::new();
-    push_head(&mut out, priority(record.key_values()));
+#[inline(never)]
+fn send_message(record: &Record, to: &sys::Fd, end: &str) -> Outcome {
+    let mut message = Line::new();
+    push_head(&mut message, priority(record.key_values()));
     encode(
         config::settings().format,
         record.target(),
         record.key_values(),
-        &mut out,
+        &mut message,
     );
-    out
+    message.push_str(end);
+    match sys::send_nowait(to.raw(), message.as_bytes()) {
+        Ok(_) => Outcome::Written,
+        Err(_) => Outcome::Lost,
+    }
 }
 
 fn push_head(out: &mut Line<LINE>, priority: Priority) {
