@@ -1,7 +1,8 @@
 /*
  * blocked CASE CALL: SIGPIPE is blocked in the thread while the peer vanishes.
  *   unblock       later unblocked: natively it kills then
- *   ppoll         the same, by ppoll with another mask
+ *   handler       blocked by the sa_mask of another signal's handler, in which the program writes
+ *   ppoll         unblocked by ppoll with another mask
  *   stdio         a flush fails: nobody can say on which descriptor, so there is no line
  *   pending       sigpending shows it
  *   sigtimedwait  takes it back
@@ -37,6 +38,16 @@ static void libpq(const struct call *call, int fd)
 	CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
+static int target;
+static const struct call *target_call;
+
+static void write_in_handler(int signal)
+{
+	char bytes[64] = {0};
+	(void)signal;
+	CHECK_FAILS(target_call->run(target, bytes, sizeof bytes), EPIPE);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -68,10 +79,20 @@ int main(int argc, char **argv)
 		libpq(call, c.fd);
 		return 0;
 	}
+	if (strcmp(kind, "handler") == 0) {
+		target = c.fd;
+		target_call = call;
+		CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = write_in_handler, .sa_mask = sigpipe}, NULL) == 0);
+		CHECK(raise(SIGUSR1) == 0);
+		CHECK(!is_pending());
+		return 0;
+	}
 	CHECK(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL) == 0);
 	CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
 	if (strcmp(kind, "unblock") == 0) {
+		errno = 1234;
 		CHECK(pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL) == 0);
+		CHECK(errno == 1234);
 		CHECK(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL) == 0);
 		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
 	} else if (strcmp(kind, "ppoll") == 0) {

@@ -3,6 +3,7 @@
  *   both   each has a peer of its own; the events carry their pids
  *   known  a connection that the parent has reported is not news in the child
  *   raw    a child by raw clone, where no atfork handler runs
+ *   storm  children are forked while threads report: nothing that a thread holds is held for ever in the child
  *   exec   a program that the server starts is under the library too
  */
 #include "check.h"
@@ -17,10 +18,50 @@ static void meet(struct connection *c)
 	CHECK_FAILS(write(c->fd, "x", 1), EPIPE);
 }
 
+static volatile int stop;
+
+static void *report(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		int ends[2];
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+		close(ends[1]);
+		CHECK_FAILS(write(ends[0], "x", 1), EPIPE);
+		close(ends[0]);
+	}
+	return NULL;
+}
+
+static void storm(void)
+{
+	enum { THREADS = 4, CHILDREN = 50 };
+	pthread_t threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, report, NULL) == 0);
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0) {
+			struct connection c = dead_tcp("v4");
+			CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+			_exit(0);
+		}
+		wait_for_success(child);
+	}
+	stop = 1;
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
 	const char *kind = argv[1];
+	if (strcmp(kind, "storm") == 0) {
+		storm();
+		return 0;
+	}
 	if (strcmp(kind, "again") == 0) {
 		struct connection c = dead_tcp("v4");
 		meet(&c);

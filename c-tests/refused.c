@@ -3,6 +3,8 @@
  *   blocking  connect says ECONNREFUSED
  *   checked   non-blocking; the program reads SO_ERROR, then writes
  *   unchecked non-blocking; the first write says ECONNREFUSED
+ *   retried   refused, then connected by the same socket: that peer vanishes
+ *   reused    refused and closed; the descriptor's number then is a connection whose peer vanishes
  *   never     connect was not even called: there is no address to name
  */
 #include "check.h"
@@ -31,6 +33,32 @@ int main(int argc, char **argv)
 		CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
 		CHECK_FAILS(connect(fd, (struct sockaddr *)&target, length), EINPROGRESS);
 		wait_for(fd, POLLOUT);
+	}
+	if (strcmp(kind, "reused") == 0) {
+		struct connection c = dead_tcp(argv[2]);
+		CHECK(dup2(c.fd, fd) == fd);
+		c.fd = fd;
+		expect_dead(&c, "send", "");
+		CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
+		return 0;
+	}
+	if (strcmp(kind, "retried") == 0) {
+		struct connection c = {.fd = fd};
+		int listener = listen_on(argv[2], &target, &length);
+		CHECK(fcntl(fd, F_SETFL, 0) == 0);
+		errno = 0;
+		if (connect(fd, (struct sockaddr *)&target, length) != 0) /* the first may tell of the refusal */
+			CHECK(errno == ECONNREFUSED && connect(fd, (struct sockaddr *)&target, length) == 0);
+		c.far = accept(listener, NULL, NULL);
+		CHECK(c.far >= 0);
+		name_of(c.far, c.peer);
+		name_of(fd, c.local);
+		deliver(&c, DELIVERED);
+		leave_by_close(&c);
+		lose(&c, LOST);
+		expect_dead(&c, "send", "");
+		CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
+		return 0;
 	}
 	if (strcmp(kind, "checked") == 0) {
 		int error;

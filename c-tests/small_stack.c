@@ -1,6 +1,8 @@
 /*
- * small_stack thread|alternate: a peer vanishes where there is little stack: a thread with the smallest one that there
- * is, and a signal stack with 4 KiB above what the kernel needs for a signal frame.
+ * small_stack CASE: a peer vanishes where there is little stack.
+ *   thread     a thread with the smallest stack that there is
+ *   usual      an alternate signal stack of 8 KiB: what SIGSTKSZ was for decades
+ *   alternate  one with 4 KiB above what the kernel needs for its signal frame
  */
 #include "check.h"
 
@@ -31,7 +33,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	/* The stack ends at a page that cannot be written. */
-	size_t page = 4096, size = getauxval(AT_MINSIGSTKSZ) + 4096, mapped = (size + page - 1) / page * page + page;
+	size_t page = 4096, size = strcmp(argv[1], "usual") == 0 ? 8192 : getauxval(AT_MINSIGSTKSZ) + 4096;
+	size_t mapped = (size + page - 1) / page * page + page;
 	char *memory = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(memory != MAP_FAILED);
 	CHECK(mprotect(memory, page, PROT_NONE) == 0);

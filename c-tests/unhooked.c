@@ -1,6 +1,8 @@
 /* unhooked CALL: writes that no interposed symbol sees. Only the signal handler can save and report these. */
 #include "calls.h"
 
+#include <dlfcn.h>
+
 static ssize_t asm_write(int fd, const void *bytes, size_t length)
 {
 #ifdef __x86_64__
@@ -21,8 +23,12 @@ int main(int argc, char **argv)
 	const char *call = argv[1], *logged = "libc";
 	struct connection c = dead_tcp("v4");
 	char bytes[64] = {0};
+	struct iovec part = {bytes, sizeof bytes};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	struct mmsghdr messages = {.msg_hdr = message};
 
-	if (strcmp(call, "fwrite") == 0 || strcmp(call, "fprintf") == 0 || strcmp(call, "dprintf") == 0)
+	if (strcmp(call, "fwrite") == 0 || strcmp(call, "fprintf") == 0 || strcmp(call, "dprintf") == 0 ||
+	    strcmp(call, "dlsym_write") == 0)
 		logged = "write";
 	expect_dead(&c, logged, "");
 	for (int i = 0; i < 2; i++) {
@@ -48,6 +54,17 @@ int main(int argc, char **argv)
 		} else if (strcmp(call, "syscall_sendfile") == 0) {
 			int file = file_of(bytes, sizeof bytes);
 			CHECK_FAILS(syscall(SYS_sendfile, c.fd, file, NULL, sizeof bytes), EPIPE);
+		} else if (strcmp(call, "syscall_writev") == 0) {
+			CHECK_FAILS(syscall(SYS_writev, c.fd, &part, 1), EPIPE);
+		} else if (strcmp(call, "syscall_sendmsg") == 0) {
+			CHECK_FAILS(syscall(SYS_sendmsg, c.fd, &message, 0), EPIPE);
+		} else if (strcmp(call, "syscall_sendmmsg") == 0) {
+			CHECK_FAILS(syscall(SYS_sendmmsg, c.fd, &messages, 1, 0), EPIPE);
+		} else if (strcmp(call, "dlsym_write") == 0) {
+			ssize_t (*libc_write)(int, const void *, size_t) =
+				(ssize_t(*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_LAZY), "write");
+			CHECK(libc_write);
+			CHECK_FAILS(libc_write(c.fd, bytes, sizeof bytes), EPIPE);
 		} else if (strcmp(call, "syscall_splice") == 0) {
 			int writer, reader = pipe_of(bytes, sizeof bytes, &writer);
 			CHECK_FAILS(syscall(SYS_splice, reader, NULL, c.fd, NULL, sizeof bytes, 0), EPIPE);

@@ -62,6 +62,11 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
+    fn needs_root(self) -> Self {
+        let skip = (!rustix::process::geteuid().is_root()).then_some("needs root");
+        Case { skip, ..self }
+    }
+
     fn silent(self) -> Self {
         Case { silent: true, ..self }
     }
@@ -191,6 +196,8 @@ fn causes() -> Vec<Case> {
         saved("refused checked v4"),
         saved("refused checked v6"),
         saved("refused unchecked v4"),
+        saved("refused retried v4"),
+        saved("refused reused v4"),
         saved("refused never v4"),
         saved("silent_peer"),
         saved("partial pipe"),
@@ -209,6 +216,10 @@ fn unhooked() -> Vec<Case> {
         saved("unhooked syscall_sendto"),
         saved("unhooked syscall_sendfile"),
         saved("unhooked syscall_splice"),
+        saved("unhooked syscall_writev"),
+        saved("unhooked syscall_sendmsg"),
+        saved("unhooked syscall_sendmmsg"),
+        saved("unhooked dlsym_write"),
         saved("unhooked asm_write"),
     ]
 }
@@ -323,7 +334,10 @@ fn blocked() -> Vec<Case> {
     vec![
         saved("blocked unblock write"),
         saved("blocked unblock send"),
+        saved("blocked handler write"),
+        saved("blocked handler send"),
         saved("blocked ppoll write"),
+        saved("blocked ppoll send"),
         saved("blocked stdio dprintf"),
         same("blocked pending write", FINE),
         same("blocked pending send", FINE),
@@ -351,6 +365,7 @@ fn traces() -> Vec<Case> {
         saved("duplicates"),
         saved("no_descriptors"),
         saved("small_stack thread").release_only(),
+        saved("small_stack usual").release_only(),
         saved("small_stack alternate").release_only(),
     ]
 }
@@ -365,6 +380,9 @@ fn life() -> Vec<Case> {
         saved("forked known"),
         saved("forked raw").bare(CHILD_KILLED),
         saved("forked exec").bare(CHILD_KILLED),
+        // Its lines are another matter: log level error shows none.
+        saved("forked storm").env("NOPIPE_LEVEL", "error"),
+        same("pid_one", FINE).needs_root(),
         saved("in_handler"),
         saved("outsider write"),
         saved("outsider send"),
