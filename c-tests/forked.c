@@ -26,9 +26,10 @@ static void *report(void *arg)
 	while (!stop) {
 		int ends[2];
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-		close(ends[1]);
+		CHECK(shutdown(ends[1], SHUT_RD) == 0); /* a forked child may hold a copy: closing is not enough */
 		CHECK_FAILS(write(ends[0], "x", 1), EPIPE);
 		close(ends[0]);
+		close(ends[1]);
 	}
 	return NULL;
 }
