@@ -23,11 +23,12 @@ static int reply(int player, const char *text)
 
 static void send_ticks(int player)
 {
-	char state[STATE_SIZE];
+	char head[32], state[STATE_SIZE];
+	memset(state, '.', sizeof state);
+	state[sizeof state - 1] = '\n';
 	for (unsigned tick = 0;; tick++) {
-		int head = snprintf(state, sizeof state, "TICK %u ", tick);
-		memset(state + head, '.', sizeof state - head);
-		state[sizeof state - 1] = '\n';
+		int length = snprintf(head, sizeof head, "TICK %u\n", tick);
+		write(player, head, (size_t)length);
 		if (write(player, state, sizeof state) < 0)
 			return;
 		usleep(TICK_US);
