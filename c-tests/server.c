@@ -28,8 +28,9 @@ static void send_ticks(int player)
 	state[sizeof state - 1] = '\n';
 	for (unsigned tick = 0;; tick++) {
 		int length = snprintf(head, sizeof head, "TICK %u\n", tick);
-		write(player, head, (size_t)length);
-		if (write(player, state, sizeof state) < 0)
+		ssize_t sent = write(player, head, (size_t)length);
+		sent = write(player, state, sizeof state);
+		if (sent < 0)
 			return;
 		usleep(TICK_US);
 	}
