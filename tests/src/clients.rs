@@ -58,12 +58,6 @@ impl fmt::Display for Departure {
     }
 }
 
-/// A client that saw its whole response.
-pub struct Served {
-    pub address: SocketAddr,
-    pub response: Vec<u8>,
-}
-
 /// Asks, vanishes, and tells the address that it had.
 pub fn vanish(server: SocketAddr, request: &[u8], how: Departure) -> io::Result<SocketAddr> {
     let mut stream = connect(server, request)?;
@@ -87,12 +81,12 @@ pub fn vanish(server: SocketAddr, request: &[u8], how: Departure) -> io::Result<
 }
 
 /// Asks, and reads the response to its end.
-pub fn stay(server: SocketAddr, request: &[u8]) -> io::Result<Served> {
+pub fn stay(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     finish(connect(server, request)?)
 }
 
 /// Asks, says that nothing more will be asked (FIN), and reads the response to its end.
-pub fn half_close(server: SocketAddr, request: &[u8]) -> io::Result<Served> {
+pub fn half_close(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let stream = connect(server, request)?;
     stream.shutdown(Shutdown::Write)?;
     finish(stream)
@@ -123,7 +117,7 @@ pub fn storm(server: SocketAddr, request: &[u8], clients: usize, whole: impl Fn(
                 let how = Departure::ALL[number / 2 % Departure::ALL.len()];
                 vanish(server, request, how).map(Some)
             } else {
-                stay(server, request).and_then(|served| match whole(&served.response) {
+                stay(server, request).and_then(|response| match whole(&response) {
                     true => Ok(None),
                     false => Err(io::Error::other("not the whole response")),
                 })
@@ -153,7 +147,7 @@ pub fn first_response(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>>
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            outcome => return outcome.map(|served| served.response),
+            outcome => return outcome,
         }
     }
 }
@@ -174,9 +168,8 @@ fn read_some(stream: &mut TcpStream) -> io::Result<()> {
     }
 }
 
-fn finish(stream: TcpStream) -> io::Result<Served> {
-    let address = stream.local_addr()?;
+fn finish(stream: TcpStream) -> io::Result<Vec<u8>> {
     let mut response = Vec::new();
     stream.take(RESPONSE_MAX).read_to_end(&mut response)?;
-    Ok(Served { address, response })
+    Ok(response)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const REQUEST: &[u8] = b"ann\n";
 
 const PIECES: usize = 25;
-const PIECE: [u8; 20_000] = [b'.'; 20_000];
+static PIECE: [u8; 20_000] = [b'.'; 20_000];
 
 /// The backend's address. It starts at the first call and serves until this process ends.
 pub fn address() -> SocketAddr {

@@ -7,6 +7,7 @@ mod backend;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -32,12 +33,18 @@ const STORMS_MAX: usize = 5;
 /// By luck of timing the whole response may be in the kernel's buffers before the client vanishes: then nothing fails.
 const TRIES_MAX: usize = 5;
 
+/// At least so many clients must be reported, whatever is left out to limit the rate.
+const LINES_MIN: usize = 20;
+
 /// How long a line may take to appear, or a server to die.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// More than the kernel buffers on a loopback connection that is not read, in pieces few enough for a worker that
 /// ignores errors to come to its end.
 const BIG: usize = 4_000_000;
+
+/// What the server says goes to this file of its scratch folder.
+const OUTPUT: &str = "output";
 
 /// What the servers came to, for the table at the end.
 static TABLE: Mutex<BTreeMap<&str, [String; 4]>> = Mutex::new(BTreeMap::new());
@@ -81,9 +88,11 @@ fn print_table() {
 fn run(server: &Server) -> Result<(), Failed> {
     let scratch = scratch_dir("server");
     fs::write(scratch.path().join("big"), big_file())?;
-    let (response, death) = run_bare(server, scratch.path()).map_err(|what| format!("bare: {what}"))?;
+    let explain = |what: String| format!("{what}\n{}", end_of_output(scratch.path()));
+    let (response, death) = run_bare(server, scratch.path()).map_err(|what| explain(format!("bare: {what}")))?;
     add_row(server, &death, "failed", "");
-    let lines = run_preloaded(server, scratch.path(), &response).map_err(|what| format!("preloaded: {what}"))?;
+    let lines =
+        run_preloaded(server, scratch.path(), &response).map_err(|what| explain(format!("preloaded: {what}")))?;
     add_row(server, &death, "lives", &lines);
     Ok(())
 }
@@ -93,11 +102,19 @@ fn big_file() -> Vec<u8> {
     lines.take(BIG).collect()
 }
 
+/// The end of what the server that ran last said.
+fn end_of_output(scratch: &Path) -> String {
+    let output = fs::read(scratch.join(OUTPUT)).unwrap_or_default();
+    let tail = &output[output.len().saturating_sub(1000)..];
+    String::from_utf8_lossy(tail).into_owned()
+}
+
 /// The good response, and how the server or a worker died.
 fn run_bare(server: &Server, scratch: &Path) -> Result<(Vec<u8>, String), String> {
     let mut running = Running::start(server, scratch, None)?;
     let address = running.address;
-    let response = first_response(address, server.request).map_err(|error| running.about(error))?;
+    let response = first_response(address, server.request).map_err(|error| error.to_string())?;
+    check_half_close(server, address, |answer| undated(answer) == undated(&response))?;
     for storms in 1..=STORMS_MAX {
         storm(address, server.request, CLIENTS, |_| true);
         let end = running.end(match server.victim {
@@ -106,74 +123,129 @@ fn run_bare(server: &Server, scratch: &Path) -> Result<(Vec<u8>, String), String
         })?;
         match (server.victim, end, running.workers_killed()?) {
             (Victim::Server, Some(End::Signal(libc::SIGPIPE)), _) => {
-                return Ok((response, format!("server dies, storm {storms}")));
+                return Ok((response, format!("server dies in storm {storms}")));
             }
             (Victim::Worker, None, killed @ 1..) => {
                 return Ok((response, format!("{killed} workers die")));
             }
-            (_, Some(end), _) => return Err(running.about(end)),
+            (_, Some(end), _) => return Err(end.to_string()),
             (_, None, _) => {}
         }
     }
-    Err(running.about("it survived"))
+    Err("it survived".to_string())
 }
 
-/// The whole of it under the library; `good` is the response without.
+/// The whole of it under the library; `good` is the response without. Tells how many clients were reported.
 fn run_preloaded(server: &Server, scratch: &Path, good: &[u8]) -> Result<String, String> {
     let logs = scratch_dir("logs");
-    let mut running = Running::start(server, scratch, Some((library(Profile::Release), logs.path())))?;
+    let preload = (library(Profile::Release), logs.path());
+    let mut running = Running::start(server, scratch, Some(preload))?;
     let (address, request) = (running.address, server.request);
     let same = |response: &[u8]| undated(response) == undated(good);
-    let about = |running: &Running, what: &str| Err(running.about(what));
 
-    if !first_response(address, request).is_ok_and(|response| same(&response)) {
-        return about(&running, "another response than bare");
-    }
-    if server.answers_after_fin && !half_close(address, request).is_ok_and(|served| same(&served.response)) {
-        return about(&running, "half-close: another response than bare");
-    }
-    let mut vanished = BTreeSet::new();
+    let response = first_response(address, request).map_err(|error| error.to_string())?;
+    ensure(same(&response), "another response than bare")?;
+    check_half_close(server, address, same)?;
+
+    let mut vanished = Vec::new();
     for how in Departure::ALL {
-        let reported = (0..TRIES_MAX).try_fold(false, |reported, _| {
-            if reported {
-                return Ok(true);
-            }
-            let client = vanish(address, request, how).map_err(|error| running.about(error))?;
-            vanished.insert(client.to_string());
-            has_line(logs.path(), client)
-        })?;
-        if !reported && (server.answers_after_fin || !how.sends_fin()) {
-            return about(&running, &format!("no line for a client that left by: {how}"));
-        }
+        let reported = vanish_until_reported(server, address, how, logs.path(), &mut vanished)?;
+        let may_stop = how.sends_fin() && !server.answers_after_fin;
+        ensure(
+            reported || may_stop,
+            format_args!("no line for a client that left by: {how}"),
+        )?;
     }
     let storm = storm(address, request, CLIENTS, same);
-    if !storm.failed.is_empty() {
-        return about(
-            &running,
-            &format!("{} clients failed: {:?}", storm.failed.len(), storm.failed[0]),
-        );
-    }
-    vanished.extend(storm.vanished.iter().map(SocketAddr::to_string));
-    if !stay(address, request).is_ok_and(|served| same(&served.response)) {
-        return about(&running, "another response after the storm than before");
-    }
-    if let Some(end) = running.end(Duration::ZERO)? {
-        return about(&running, &end.to_string());
-    }
-    match running.workers_killed()? {
-        0 => {}
-        killed => return about(&running, &format!("{killed} workers died")),
-    }
+    vanished.extend(storm.vanished);
+    let failed = storm.failed.len();
+    ensure(
+        failed == 0,
+        format_args!("{failed} clients failed: {:?}", storm.failed.first()),
+    )?;
+
+    let response = stay(address, request).map_err(|error| error.to_string())?;
+    ensure(same(&response), "another response after the storm than before")?;
+    let end = running.end(Duration::ZERO)?;
+    ensure(end.is_none(), format_args!("the server died: {end:?}"))?;
+    let killed = running.workers_killed()?;
+    ensure(killed == 0, format_args!("{killed} workers died"))?;
+
     let events = event::read_dir(logs.path())?;
-    check_events(&events, &vanished).map_err(|what| running.about(what))?;
+    check_events(&events, &vanished)?;
     Ok(format!("{} / {}", events.len(), vanished.len()))
+}
+
+fn ensure(holds: bool, what: impl Display) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_string()) }
+}
+
+/// A client that half-closes still gets the whole response, if the server is one that serves such clients.
+fn check_half_close(server: &Server, address: SocketAddr, whole: impl Fn(&[u8]) -> bool) -> Result<(), String> {
+    if !server.answers_after_fin {
+        return Ok(());
+    }
+    let response = half_close(address, server.request).map_err(|error| error.to_string())?;
+    ensure(whole(&response), "another response after half-close")
+}
+
+/// Lets clients vanish one by one until the log names one of them. All their addresses go to `vanished`.
+fn vanish_until_reported(
+    server: &Server,
+    address: SocketAddr,
+    how: Departure,
+    logs: &Path,
+    vanished: &mut Vec<SocketAddr>,
+) -> Result<bool, String> {
+    for _ in 0..TRIES_MAX {
+        let client = vanish(address, server.request, how).map_err(|error| error.to_string())?;
+        vanished.push(client);
+        if has_line(logs, client)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the log names `client` before long.
+fn has_line(logs: &Path, client: SocketAddr) -> Result<bool, String> {
+    let client = client.to_string();
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let events = event::read_dir(logs)?;
+        if events.iter().any(|event| event.get("peer") == Some(&client)) {
+            return Ok(true);
+        }
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Many clients are reported; each event is about one that vanished, and is the only one about it.
+fn check_events(events: &[Event], vanished: &[SocketAddr]) -> Result<(), String> {
+    let vanished: BTreeSet<String> = vanished.iter().map(SocketAddr::to_string).collect();
+    let mut connections = BTreeSet::new();
+    for event in events {
+        let peer = event.get("peer").unwrap_or_default();
+        ensure(
+            event.message == "peer vanished" && vanished.contains(peer),
+            format_args!("a line, but no client vanished: {event}"),
+        )?;
+        ensure(
+            connections.insert(event.get("cookie")),
+            format_args!("two lines for one connection: {event}"),
+        )?;
+    }
+    let lines = events.len();
+    ensure(lines >= LINES_MIN, format_args!("only {lines} lines"))
 }
 
 /// A server at work. It and its workers are killed when this goes out of scope.
 struct Running {
     process: Process,
     address: SocketAddr,
-    output: PathBuf,
     trace: PathBuf,
 }
 
@@ -185,7 +257,6 @@ impl Running {
             folder: scratch.to_path_buf(),
             backend: backend::address(),
         };
-        let output = scratch.join("output");
         let trace = scratch.join("trace");
         let mut command = server.command(&site);
         match preload {
@@ -196,7 +267,7 @@ impl Running {
             command = traced(&command, &trace);
         }
         let mut start = || {
-            let file = File::create(&output)?;
+            let file = File::create(scratch.join(OUTPUT))?;
             command.stdout(file.try_clone()?).stderr(file);
             Process::spawn(&mut command)
         };
@@ -204,7 +275,6 @@ impl Running {
         Ok(Running {
             process,
             address: site.address,
-            output,
             trace,
         })
     }
@@ -221,13 +291,6 @@ impl Running {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error.to_string()),
         }
-    }
-
-    /// What is wrong, and the end of what the server said.
-    fn about(&self, what: impl std::fmt::Display) -> String {
-        let output = fs::read(&self.output).unwrap_or_default();
-        let tail = &output[output.len().saturating_sub(1000)..];
-        format!("{what}\n{}", String::from_utf8_lossy(tail))
     }
 }
 
@@ -261,37 +324,4 @@ fn undated(response: &[u8]) -> Vec<&[u8]> {
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| !line.starts_with(b"Date: "))
         .collect()
-}
-
-/// Whether the log names `client` before long.
-fn has_line(logs: &Path, client: SocketAddr) -> Result<bool, String> {
-    let client = client.to_string();
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        if event::read_dir(logs)?
-            .iter()
-            .any(|event| event.get("peer") == Some(&client))
-        {
-            return Ok(true);
-        }
-        if Instant::now() > deadline {
-            return Ok(false);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Every event is about a client that vanished, and is the only one about it.
-fn check_events(events: &[Event], vanished: &BTreeSet<String>) -> Result<(), String> {
-    let mut connections = BTreeSet::new();
-    for event in events {
-        let peer = event.get("peer").unwrap_or_default();
-        if event.message != "peer vanished" || !vanished.contains(peer) {
-            return Err(format!("a line, but no client vanished: {event}"));
-        }
-        if !connections.insert(event.get("cookie")) {
-            return Err(format!("two lines for one connection: {event}"));
-        }
-    }
-    Ok(())
 }
