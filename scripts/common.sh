@@ -1,0 +1,45 @@
+# What the scripts share. To be sourced: it goes to the project's top level.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+library=$PWD/target/release/libnopipe.so
+
+say() { printf '== %s\n' "$*"; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+is_debian() { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }
+
+# install_packages NAME…: Debian packages, those that are missing. False if it cannot.
+install_packages() {
+	local missing=() name
+	for name in "$@"; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+	done
+	[ ${#missing[@]} = 0 ] && return
+	say "installing Debian packages: ${missing[*]}"
+	[ -n "${apt_updated:-}" ] || apt-get -qq update
+	apt_updated=yes
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null
+}
+
+# need COMMAND=PACKAGE…: installs what is missing, or says which tool it cannot go on without.
+need() {
+	local pair command package
+	for pair in "$@"; do
+		command=${pair%%=*} package=${pair#*=}
+		command -v "$command" >/dev/null && continue
+		is_debian || die "cannot go on: '$command' is missing (Debian package $package; only root on Debian gets it installed)"
+		install_packages "$package" || die "cannot go on: '$command' is missing and package $package does not install"
+	done
+}
+
+need_build_tools() {
+	need cc=gcc make=make
+	command -v cargo >/dev/null || die "cannot go on: 'cargo' is missing: Rust 1.88 or newer, from rustup"
+	[ "$(printf '%s\n' 1.88 "$(cargo --version | cut -d' ' -f2)" | sort -V | head -n 1)" = 1.88 ] ||
+		die "cannot go on: $(cargo --version) is too old: Rust 1.88 or newer is needed, from rustup"
+}
