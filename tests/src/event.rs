@@ -51,9 +51,7 @@ impl fmt::Display for Event {
 pub fn parse_fields(rest: &mut &str) -> Result<BTreeMap<String, String>, String> {
     let mut fields = BTreeMap::new();
     while !rest.is_empty() {
-        let (key, tail) = rest
-            .split_once('=')
-            .ok_or_else(|| format!("no = in {rest:?}"))?;
+        let (key, tail) = rest.split_once('=').ok_or_else(|| format!("no = in {rest:?}"))?;
         if key.is_empty() || key.contains([' ', '"']) {
             return Err(format!("bad key {key:?}"));
         }
@@ -99,20 +97,16 @@ fn parse_value(text: &str) -> Result<(String, &str), String> {
 }
 
 fn unescape(chars: &mut std::str::CharIndices<'_>) -> Result<char, String> {
-    let mut next = || {
-        chars
-            .next()
-            .map(|(_, character)| character)
-            .ok_or("lone backslash")
-    };
+    let mut next = || chars.next().map(|(_, character)| character).ok_or("lone backslash");
     match next()? {
         'n' => Ok('\n'),
         'r' => Ok('\r'),
         't' => Ok('\t'),
-        'x' => {
-            let digits: String = [next()?, next()?].iter().collect();
-            let byte = u8::from_str_radix(&digits, 16).map_err(|_| format!("bad \\x{digits}"))?;
-            Ok(char::from(byte))
+        kind @ ('x' | 'u') => {
+            let length = if kind == 'x' { 2 } else { 4 };
+            let digits = (0..length).map(|_| next()).collect::<Result<String, _>>()?;
+            let code = u32::from_str_radix(&digits, 16).ok();
+            code.and_then(char::from_u32).ok_or(format!("bad \\{kind}{digits}"))
         }
         same @ ('"' | '\\') => Ok(same),
         other => Err(format!("unknown escape \\{other}")),
@@ -132,8 +126,7 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
         .iter()
         .filter(|path| path.extension().is_some_and(|end| end == "log"))
     {
-        let text =
-            fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         for line in text.lines() {
             events.push(Event::parse(line)?);
         }
@@ -147,10 +140,9 @@ mod tests {
 
     #[test]
     fn a_line_with_quotes() {
-        let event =
-            Event::parse(r#"peer vanished peer="a \"b\" c=d\x01" call=write fd=7"#).unwrap();
+        let event = Event::parse(r#"peer vanished peer="a \"b\" c=d\x01\u202e" call=write fd=7"#).unwrap();
         assert_eq!(event.message, "peer vanished");
-        assert_eq!(event.get("peer"), Some("a \"b\" c=d\u{1}"));
+        assert_eq!(event.get("peer"), Some("a \"b\" c=d\u{1}\u{202e}"));
         assert_eq!(event.get("fd"), Some("7"));
         assert_eq!(event.fields.len(), 3);
     }
