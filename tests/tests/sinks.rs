@@ -43,6 +43,7 @@ const ROOT_TESTS: &[(&str, Test)] = &[
     ("syslog: nobody there", syslog_absent),
     ("auto: /dev/log before a stderr that is no terminal", auto_is_syslog),
     ("auto: stderr where there is no /dev/log", auto_is_stderr),
+    ("AT_SECURE: the environment sets nothing", secure_process),
 ];
 
 fn main() -> ExitCode {
@@ -294,4 +295,38 @@ fn auto_is_stderr() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let outcome = succeeds(&mut with_dev(command(ONE, "auto"), dev.path()))?;
     is_the_event(&outcome.stderr, &outcome.stdout)
+}
+
+/// A setuid program, which has the library from `/etc/ld.so.preload`, is started by somebody else with settings that
+/// must not hold: the line goes where it goes by default.
+fn secure_process() -> Result<(), Failed> {
+    const SCRIPT: &str = "mount --bind $DIR/dev /dev
+        mount -t overlay overlay -o lowerdir=/etc,upperdir=$DIR/etc,workdir=$DIR/work /etc
+        echo $PRELOAD > /etc/ld.so.preload
+        exec setpriv --reuid 65534 --clear-groups $DIR/vanished_tcp write v4";
+    let dir = scratch_dir("secure");
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755))?;
+    for name in ["dev", "etc", "work"] {
+        fs::create_dir(dir.path().join(name))?;
+    }
+    let program = dir.path().join("vanished_tcp");
+    fs::copy(c_program("vanished_tcp"), &program)?;
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o4755))?;
+    let preload = dir.path().join("libnopipe.so");
+    fs::copy(&library(Profile::Release).path, &preload)?;
+    let socket = UnixDatagram::bind(dir.path().join("dev/log"))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-ec", SCRIPT])
+        .env("DIR", dir.path())
+        .env("PRELOAD", &preload)
+        .env("NOPIPE_LOG", format!("file:{}/stolen.log", dir.path().display()))
+        .env("NOPIPE_FORMAT", "json");
+    let outcome = succeeds(&mut command)?;
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer)?;
+    syslog_message(std::str::from_utf8(&buffer[..length])?, &outcome.stdout)?;
+    expect(!dir.path().join("stolen.log").exists(), "a file that the caller named")
 }
