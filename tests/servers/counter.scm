@@ -4,7 +4,7 @@
 
 (define (serve client)
   (let ((name (read-line client)))
-    (do ((i 1 (+ i 1))) ((> i 500))
+    (do ((i 1 (+ i 1))) ((> i 250))
       (format client "~a ~a ~a\n" i name (make-string 8000 #\.))
       (force-output client))))
 
