@@ -1,12 +1,10 @@
 /*
- * no_trace: a hundred peers vanish, by reset, by closing and from pipes, and the process is as it was: the same
+ * no_trace N: N peers vanish, by reset, by closing and from pipes, and the process is as it was: the same
  * descriptors, one thread, the same signals blocked.
  */
 #include "check.h"
 
 #include <dirent.h>
-
-enum { PEERS = 100 };
 
 static int entries(const char *path)
 {
@@ -19,10 +17,12 @@ static int entries(const char *path)
 	return count;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	CHECK(argc == 2);
+	int peers = atoi(argv[1]);
 	int before = entries("/proc/self/fd");
-	for (int i = 0; i < PEERS; i++) {
+	for (int i = 0; i < peers; i++) {
 		if (i % 3 == 0) {
 			struct dead_pipe dead = dead_pipe();
 			expect_dead_pipe(&dead, "write");

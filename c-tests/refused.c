@@ -1,5 +1,5 @@
 /*
- * refused CASE FAMILY: connect fails, and the program writes all the same.
+ * refused CASE FAMILY CALL: connect fails, and the program writes all the same.
  *   blocking  connect says ECONNREFUSED
  *   checked   non-blocking; the program reads SO_ERROR, then writes
  *   unchecked non-blocking; the first write says ECONNREFUSED
@@ -7,12 +7,14 @@
  *   reused    refused and closed; the descriptor's number then is a connection whose peer vanishes
  *   never     connect was not even called: there is no address to name
  */
-#include "check.h"
+#include "calls.h"
 
 int main(int argc, char **argv)
 {
-	CHECK(argc == 3);
+	CHECK(argc == 4);
 	const char *kind = argv[1];
+	const struct call *call = call_named(argv[3]);
+	char text[64] = "text";
 	struct sockaddr_storage target;
 	socklen_t length;
 	char name[64];
@@ -68,9 +70,9 @@ int main(int argc, char **argv)
 		CHECK_FAILS(send(fd, "x", 1, 0), ECONNREFUSED);
 	}
 
-	say("expect transport=tcp cause=never-connected errno=EPIPE call=send fd=%d peer=%s", fd,
+	say("expect transport=tcp cause=never-connected errno=EPIPE call=%s fd=%d peer=%s", call->logged, fd,
 	    strcmp(kind, "never") == 0 ? "unknown" : name);
-	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
-	CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
+	CHECK_FAILS(call->run(fd, text, sizeof text), EPIPE);
+	CHECK_FAILS(call->run(fd, text, sizeof text), EPIPE);
 	return 0;
 }

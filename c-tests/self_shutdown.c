@@ -1,19 +1,21 @@
 /*
- * self_shutdown CASE: no peer has vanished.
+ * self_shutdown CASE CALL: no peer has vanished.
  *   tcp, unix  the program itself shut down its sending side, then writes
  *   half       the peer shut down its sending side only: it still gets its whole response, and nothing is logged
  */
-#include "check.h"
+#include "calls.h"
 
 int main(int argc, char **argv)
 {
-	CHECK(argc == 2);
+	CHECK(argc == 3);
+	const struct call *call = call_named(argv[2]);
+	char text[64] = "text";
 	if (strcmp(argv[1], "unix") == 0) {
 		int ends[2];
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 		CHECK(shutdown(ends[0], SHUT_WR) == 0);
-		say("expect transport=unix cause=self-shutdown errno=EPIPE fd=%d call=write", ends[0]);
-		CHECK_FAILS(write(ends[0], "x", 1), EPIPE);
+		say("expect transport=unix cause=self-shutdown errno=EPIPE fd=%d call=%s", ends[0], call->logged);
+		CHECK_FAILS(call->run(ends[0], text, sizeof text), EPIPE);
 		return 0;
 	}
 	struct connection c = tcp("v4");
@@ -27,8 +29,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	CHECK(shutdown(c.fd, SHUT_WR) == 0);
-	say("expect transport=tcp cause=self-shutdown errno=EPIPE peer=%s fd=%d call=write", c.peer, c.fd);
-	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
-	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+	say("expect transport=tcp cause=self-shutdown errno=EPIPE peer=%s fd=%d call=%s", c.peer, c.fd, call->logged);
+	CHECK_FAILS(call->run(c.fd, text, sizeof text), EPIPE);
+	CHECK_FAILS(call->run(c.fd, text, sizeof text), EPIPE);
 	return 0;
 }

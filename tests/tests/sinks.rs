@@ -180,18 +180,18 @@ fn stderr() -> Result<(), Failed> {
 fn dead_stderr() -> Result<(), Failed> {
     let (reader, writer) = io::pipe()?;
     drop(reader);
-    succeeds_with_stderr(&mut command("no_trace", "stderr"), writer)
+    succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer)
 }
 
 fn full_stderr() -> Result<(), Failed> {
     let (_reader, writer) = io::pipe()?;
-    succeeds_with_stderr(&mut command("no_trace", "stderr"), writer.try_clone()?)?;
+    succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer.try_clone()?)?;
     // A hundred lines do not fill it. These do.
     let flags = rustix::fs::fcntl_getfl(&writer)?;
     rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK)?;
     while (&writer).write(&[0; 4096]).is_ok() {}
     rustix::fs::fcntl_setfl(&writer, flags)?;
-    succeeds_with_stderr(&mut command("no_trace", "stderr"), writer)
+    succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer)
 }
 
 /// What the library writes to a standard error that is a socket.
@@ -282,7 +282,7 @@ fn syslog_stream() -> Result<(), Failed> {
 fn syslog_full() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let _never_read = UnixDatagram::bind(dev.path().join("log"))?;
-    succeeds(&mut with_dev(command("no_trace", "syslog"), dev.path())).map(drop)
+    succeeds(&mut with_dev(command("no_trace 100", "syslog"), dev.path())).map(drop)
 }
 
 fn syslog_absent() -> Result<(), Failed> {
