@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nopipe_tests::workspace;
+
 use crate::backend;
 
 /// Which process SIGPIPE kills when a client vanishes.
@@ -173,13 +175,14 @@ pub fn program_path(name: &str) -> String {
 }
 
 /// The distribution's program comes first: one in PATH may be a version manager's shell script. A user's PATH may lack
-/// the folders for servers.
+/// the folders for servers. `tests/servers/unpack` fills the last one.
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     ["/usr/bin", "/usr/sbin", "/bin"]
         .map(PathBuf::from)
         .into_iter()
         .chain(std::env::split_paths(&path))
+        .chain([workspace().join("target/servers/usr/sbin")])
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
 }
