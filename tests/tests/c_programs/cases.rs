@@ -62,9 +62,11 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
-    fn needs_root(self) -> Self {
-        let skip = (!rustix::process::geteuid().is_root()).then_some("needs root");
-        Case { skip, ..self }
+    fn skipped_if(self, condition: bool, reason: &'static str) -> Self {
+        Case {
+            skip: condition.then_some(reason),
+            ..self
+        }
     }
 
     fn silent(self) -> Self {
@@ -238,6 +240,7 @@ fn peers() -> Vec<Case> {
         saved("unix_peer pair"),
         same("unix_peer seqpacket", FINE),
         same("unix_peer dgram", FINE),
+        saved("mptcp").skipped_if(!has_mptcp(), "this kernel has no MPTCP"),
         saved("self_shutdown tcp write"),
         saved("self_shutdown tcp dprintf"),
         saved("self_shutdown unix write"),
@@ -254,6 +257,11 @@ fn peers() -> Vec<Case> {
             .bare(CHILD_KILLED)
             .env("NOPIPE_PIPES", "survive"),
     ]
+}
+
+fn has_mptcp() -> bool {
+    use rustix::net::{AddressFamily, SocketType, ipproto, socket};
+    socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::MPTCP)).is_ok()
 }
 
 /// What the program sets, reads back, and passes on.
@@ -378,6 +386,7 @@ fn traces() -> Vec<Case> {
 
 /// Threads, children, and what happens before and after main.
 fn life() -> Vec<Case> {
+    let is_root = rustix::process::geteuid().is_root();
     vec![
         saved("threads own"),
         saved("threads shared"),
@@ -388,7 +397,7 @@ fn life() -> Vec<Case> {
         saved("forked exec").bare(CHILD_KILLED),
         // Its lines are another matter: log level error shows none.
         saved("forked storm").env("NOPIPE_LEVEL", "error"),
-        same("pid_one", FINE).needs_root(),
+        same("pid_one", FINE).skipped_if(!is_root, "needs root"),
         saved("in_handler"),
         saved("outsider write"),
         saved("outsider send"),
