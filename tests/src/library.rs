@@ -52,10 +52,7 @@ fn build(profile: Profile) -> PathBuf {
         command.arg("--release");
     }
     let output = command.output().expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "the library does not build ({profile:?})"
-    );
+    assert!(output.status.success(), "the library does not build ({profile:?})");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
     messages
         .lines()
@@ -81,11 +78,7 @@ impl Library {
     /// When it cannot be read, or has no build-id.
     pub fn at(path: PathBuf) -> Self {
         let build_id = with_object(&path, |object| {
-            let id = object
-                .build_id()
-                .ok()
-                .flatten()
-                .expect("the library has a build-id");
+            let id = object.build_id().ok().flatten().expect("the library has a build-id");
             id.iter().map(|byte| format!("{byte:02x}")).collect()
         });
         Library { path, build_id }

@@ -13,9 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, set_parent_process_death_signal};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +37,7 @@ impl From<ExitStatus> for End {
     fn from(status: ExitStatus) -> Self {
         match status.signal() {
             Some(number) => End::Signal(number),
-            None => End::Exit(
-                status
-                    .code()
-                    .expect("a process that was not killed has exited"),
-            ),
+            None => End::Exit(status.code().expect("a process that was not killed has exited")),
         }
     }
 }
@@ -68,19 +62,10 @@ pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
 }
 
 /// The same where standard output is to be something else; it is not read.
-pub fn run_with_stdout(
-    command: &mut Command,
-    stdout: Stdio,
-    timeout: Duration,
-) -> io::Result<Outcome> {
+pub fn run_with_stdout(command: &mut Command, stdout: Stdio, timeout: Duration) -> io::Result<Outcome> {
     let mut stderr = tempfile::tempfile()?;
-    command
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(stderr.try_clone()?);
-    let end = Process::spawn(command)?
-        .wait(timeout)?
-        .unwrap_or(End::TimedOut);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
+    let end = Process::spawn(command)?.wait(timeout)?.unwrap_or(End::TimedOut);
     Ok(Outcome {
         end,
         stdout: String::new(),
