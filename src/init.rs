@@ -6,7 +6,7 @@
 //! unsafe: the constructor is declared through a macro that says so.
 #![allow(unsafe_code)]
 
-use crate::{config, errno, pipeline, process, real, report, sigpipe, sink};
+use crate::{config, eager, errno, pipeline, process, real, report, sigpipe, sink};
 use core::sync::atomic::{AtomicU8, Ordering::*};
 
 const NEW: u8 = 0;
@@ -50,6 +50,7 @@ fn start() {
         sink::start();
         pipeline::start();
         report::start();
+        eager::start();
         let net = sigpipe::install();
         STATE.store(ACTIVE, Release);
         if problems {

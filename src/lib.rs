@@ -18,6 +18,9 @@
 //! | [`verdict`] | is this a vanished peer, and may the program survive it |
 //! | [`pipeline`] | is stdout or stderr a pipeline that a protected program set up |
 //! | [`peer`] | who was it |
+//! | [`eager`] | `NOPIPE_EAGER`: is the peer gone before the first write |
+//! | [`runaway`] | a program that never looks at the result of a write |
+//! | [`seal`] | the program has put itself under seccomp: only count |
 //! | [`report`] | one event for each connection, to the `log` facade |
 //! | [`sink`] | where lines go |
 //! | [`stats`] | counters |
@@ -28,6 +31,7 @@
 #![warn(missing_docs)]
 
 mod config;
+mod eager;
 mod errno;
 mod hooks;
 mod init;
@@ -37,7 +41,9 @@ mod pipeline;
 mod process;
 mod real;
 mod report;
+mod runaway;
 mod runtime;
+mod seal;
 mod sigpipe;
 mod sink;
 mod stats;

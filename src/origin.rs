@@ -8,6 +8,7 @@
 //! unsafe: reads the context that the kernel passes to a handler.
 #![allow(unsafe_code)]
 
+use crate::{process, seal, sys};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
 use nopipe_core::event::Call;
@@ -16,15 +17,14 @@ use nopipe_core::event::Call;
 pub enum Origin {
     /// kill(2), raise(3), pthread_kill(3), sigqueue(3), a timer.
     OnPurpose,
-    /// A call that failed with EPIPE on this descriptor.
+    /// A call that failed with EPIPE on this descriptor, or had written something before the other end went (then it
+    /// returns that count, and there may never be a next call to report it).
     FailedCall {
         /// The descriptor that was written to.
         fd: c_int,
         /// The call, [`Call::Libc`] if no function of libc that we know made it.
         call: Call,
     },
-    /// A call that had written something before the other end went.
-    PartialCount,
     /// A signal that had been pending, or another CPU, of whose registers we know nothing.
     Unknown,
 }
@@ -35,9 +35,13 @@ impl Origin {
     /// # Safety
     /// `context` is what the kernel passed along with `info`.
     pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
-        let pid = crate::sys::getpid();
+        // Under seccomp of the program's own, only what can be read without asking: no pid, no code, no descriptor.
+        let pid = match seal::is_sealed() {
+            true => process::known_pid(),
+            false => sys::getpid(),
+        };
         // SAFETY: valid for signals sent by processes; of others si_code is not SI_USER.
-        if info.si_code != libc::SI_USER || unsafe { info.si_pid() } != pid {
+        if info.si_code != libc::SI_USER || (pid != 0 && unsafe { info.si_pid() } != pid) {
             return Origin::OnPurpose;
         }
         #[cfg(target_arch = "x86_64")]
@@ -55,7 +59,7 @@ impl Origin {
 /// `context` is what the kernel passed to the handler.
 #[cfg(target_arch = "x86_64")]
 unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin {
-    use crate::{real, sys, verdict};
+    use crate::{real, verdict};
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
     let (rip, result) = (register(libc::REG_RIP) as usize, register(libc::REG_RAX));
@@ -64,17 +68,14 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
         register(libc::REG_RSI),
         register(libc::REG_RDX),
     );
-    if !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
+    if !seal::is_sealed() && !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
         return Origin::Unknown;
-    }
-    if result > 0 {
-        return Origin::PartialCount;
     }
     // kill(pid, SIGPIPE), with pid our own, our process group or everybody.
     if result == 0 && rsi == libc::SIGPIPE.into() && (rdi == pid.into() || rdi as c_int <= 0) {
         return Origin::OnPurpose;
     }
-    if result != -i64::from(libc::EPIPE) {
+    if (result <= 0 && result != -i64::from(libc::EPIPE)) || seal::is_sealed() {
         return Origin::Unknown;
     }
     let call = real::call_at(rip);

@@ -90,7 +90,10 @@ fn ask_inet(asked: &mut Connection, target: &Target, fd: c_int) {
     let undelivered = sys::siocoutq(fd).ok().map(u64::from);
     if let Some(info) = &info {
         asked.undelivered = undelivered;
-        asked.delivered = info.delivered(undelivered.unwrap_or(0));
+        // TCP_INFO of an MPTCP socket is that of one of its subflows.
+        if target.transport == Transport::Tcp {
+            asked.delivered = info.delivered(undelivered.unwrap_or(0));
+        }
         asked.rtt_us = info.rtt_us();
         asked.idle_ms = info.idle_ms();
     }

@@ -15,7 +15,7 @@
 #![allow(unsafe_code)]
 
 use crate::stats::Stats;
-use crate::sys;
+use crate::{seal, sys};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 const PAGE: usize = 4096;
@@ -50,7 +50,11 @@ pub fn start() {
 
 /// Whether the calling process is a vfork child, which must leave its parent's memory alone. A forked child is noted as
 /// a process of its own on the way.
+/// Under seccomp of the program's own nobody is asked for the pid: it may not be allowed, and vfork hardly is.
 pub fn is_vfork_child() -> bool {
+    if seal::is_sealed() {
+        return false;
+    }
     let pid = sys::getpid();
     match OWN.pid.load(Relaxed) {
         known if known == pid => false,
@@ -60,6 +64,11 @@ pub fn is_vfork_child() -> bool {
             false
         }
     }
+}
+
+/// The process id, as far as it is known without asking: 0 in a forked child that has not been looked at.
+pub fn known_pid() -> i32 {
+    OWN.pid.load(Relaxed)
 }
 
 /// Whether the process was forked from one that started up, and has not called exec since.

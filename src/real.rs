@@ -33,6 +33,14 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// Aims this slot at `other`, and `behind` at what this one was aimed at.
+    pub fn divert(&self, behind: &Slot, other: *mut ()) {
+        behind.0.store(self.get(), Relaxed);
+        self.0.store(other, Release);
+    }
+}
+
 /// One exported symbol: a row of [`hooks::SYMBOLS`].
 pub struct Symbol {
     name: [u8; 16],

@@ -22,7 +22,7 @@
 
 use crate::origin::Origin;
 use crate::report::{self, Failure};
-use crate::{config, process, real, sys, verdict};
+use crate::{config, process, real, runaway, seal, sys, verdict};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
@@ -196,6 +196,11 @@ pub fn leave_pending() {
     sys::queue_sigpipe();
 }
 
+/// Whether the program ignores SIGPIPE, by its own will or by inheritance.
+pub fn is_ignored_by_program() -> bool {
+    PROGRAM.get().0.handler == SIG_IGN
+}
+
 /// Whether the program has a handler that does not run when a peer vanishes.
 pub fn skips_program_handler() -> bool {
     config::settings().handlers == Handlers::Ignore && is_function(PROGRAM.get().0.handler)
@@ -210,11 +215,9 @@ unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *m
     let origin = unsafe { Origin::of(&*info, context) };
     let native = match origin {
         Origin::OnPurpose => true,
-        // The call had written something: what it returns is no error, and the next one fails and is reported.
-        Origin::PartialCount => runs_handler(),
         Origin::FailedCall { fd, call } => on_failed_call(fd, call),
         Origin::Unknown => {
-            if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() {
+            if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() && !seal::is_sealed() {
                 process::stats().unattributed();
             }
             runs_handler()
@@ -237,14 +240,15 @@ fn on_failed_call(fd: c_int, call: nopipe_core::event::Call) -> bool {
     if verdict::is_native(&target) {
         return true;
     }
-    report::failure(&Failure {
+    let failure = Failure {
         target,
         fd,
         call,
         errno: libc::EPIPE,
         handler_skipped: skips_program_handler(),
-    });
-    runs_handler()
+    };
+    report::failure(&failure);
+    runs_handler() || runaway::ends_by(&failure)
 }
 
 /// Whether a handler of the program runs when a peer vanishes (`NOPIPE_HANDLERS=run`).

@@ -70,12 +70,33 @@ pub fn getsid() -> c_int {
     unsafe { raw_syscall!(Sysno::getsid, 0) as c_int }
 }
 
+/// getsid(2) of another process; -1 if there is none.
+pub fn getsid_of(pid: c_int) -> c_int {
+    // SAFETY: a plain number.
+    check(unsafe { raw_syscall!(Sysno::getsid, pid) }).map_or(-1, |session| session as c_int)
+}
+
 /// clock_gettime(2) of CLOCK_REALTIME: seconds and nanoseconds.
 pub fn clock_realtime() -> (i64, i64) {
     let mut time = [0_i64; 2];
     // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
     unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
     (time[0], time[1])
+}
+
+/// clock_gettime(2) of CLOCK_MONOTONIC_COARSE, in milliseconds: a clock tick is precise enough.
+pub fn clock_monotonic_ms() -> u64 {
+    let mut time = [0_i64; 2];
+    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
+    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    time[0] as u64 * 1000 + time[1] as u64 / 1_000_000
+}
+
+/// nanosleep(2): less if a signal comes.
+pub fn sleep_ms(milliseconds: u64) {
+    let time = [(milliseconds / 1000) as i64, (milliseconds % 1000 * 1_000_000) as i64];
+    // SAFETY: a struct timespec; what remains is not wanted.
+    unsafe { raw_syscall!(Sysno::nanosleep, &raw const time, 0) };
 }
 
 /// What fstat(2) tells and we need.

@@ -90,8 +90,9 @@ pub fn is_dead_end(fd: c_int) -> bool {
     match target.transport {
         // The reading end of a pipe has POLLHUP when its writers are gone; only the writing end has POLLERR.
         Transport::Pipe => sys::poll_now(fd, 0).is_ok_and(|events| events & libc::POLLERR != 0),
-        // Only half of it was shut down: sending nothing fails then, and changes nothing.
-        _ => gone || sys::send_nowait(fd, &[]) == Err(libc::EPIPE),
+        // Only half of it was shut down: sending nothing fails then, and sends nothing (but on a datagram socket it would).
+        _ if target.raises_sigpipe() => gone || sys::send_nowait(fd, &[]) == Err(libc::EPIPE),
+        _ => gone,
     }
 }
 

@@ -7,22 +7,28 @@
 //! anybody:
 //!
 //! * A writer takes a ticket and claims the slot that belongs to it (a compare-exchange of the slot's mark; a slot that
-//!   is published or claimed is passed over with a new ticket), fills it, and publishes the ticket by a
-//!   compare-exchange from the ticket whose action it has read: so it knows exactly which action it replaced.
+//!   is published, claimed or already holds a newer ticket is passed over with a new ticket), fills it, and publishes
+//!   the ticket by a compare-exchange from the ticket whose action it has read: so it knows exactly which action it
+//!   replaced. Only then does it let the claim go. Until then nobody else takes the slot, and afterwards whoever finds
+//!   it unclaimed also finds out whether it is published.
 //! * A reader copies the slot of the published ticket, and again if the slot's mark says that it has changed.
-//! * A claim that is `STALE` tickets old belongs to a writer that a longjmp took away; its slot is claimed anew.
+//! * The claim of a writer that a longjmp took away stays. A writer that was passed over `PATIENCE` times, because every
+//!   slot is claimed, takes a claimed one.
 //!
-//! What remains: a writer that only slept, in the middle of its four stores, while others took `STALE` tickets.
+//! What remains: a writer that only slept, in the middle of its four stores, while another lost its patience: for that
+//! all slots but the published one must be claimed at the same time.
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*, fence};
+use crate::sync::{AtomicU64, array, constructor, fence};
+use core::sync::atomic::Ordering::*;
 
-const SLOTS: usize = 64;
-/// A claim that was not completed while so many tickets were taken is taken for abandoned.
-const STALE: usize = 100 * SLOTS;
-/// In a mark: claimed, being written.
-const CLAIMED: usize = 1 << (usize::BITS - 1);
+/// Few under loom, so that a slot comes round again within a short run.
+const SLOTS: u64 = if cfg!(loom) { 3 } else { 64 };
+/// Whoever has passed over so many slots takes the claims for abandoned.
+const PATIENCE: u64 = 100 * SLOTS;
+/// In a mark: claimed, until it is decided whether the ticket is published.
+const CLAIMED: u64 = 1 << 63;
 /// A reader gives up after so many changes under its eyes and takes what it has.
-const TRIES: usize = 1000;
+const TRIES: usize = if cfg!(loom) { 20 } else { 1000 };
 
 /// One action, in the kernel's form: sigaction(2), `struct kernel_sigaction`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,40 +43,36 @@ pub struct Action {
 
 /// The published action and the slots.
 pub struct Disposition {
-    published: AtomicUsize,
-    next: AtomicUsize,
-    slots: [Slot; SLOTS],
+    published: AtomicU64,
+    next: AtomicU64,
+    slots: [Slot; SLOTS as usize],
 }
 
 struct Slot {
-    /// The ticket whose action is here; with `CLAIMED`, the ticket that is being written.
-    mark: AtomicUsize,
+    /// The ticket whose action is here, or being written here.
+    mark: AtomicU64,
     words: [AtomicU64; 4],
 }
 
 /// Which publication an action came from: equal tickets, equal actions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket(usize);
+pub struct Ticket(u64);
 
 impl Disposition {
-    /// Default action, nothing ever set: all zeros, as the kernel starts with it.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Disposition {
-            published: AtomicUsize::new(0),
-            next: AtomicUsize::new(1),
-            slots: [const {
-                Slot {
-                    mark: AtomicUsize::new(0),
-                    words: [const { AtomicU64::new(0) }; 4],
-                }
-            }; SLOTS],
+    constructor! {
+        /// Default action, nothing ever set: all zeros, as the kernel starts with it.
+        pub fn new() -> Self {
+            Disposition {
+                published: AtomicU64::new(0),
+                next: AtomicU64::new(1),
+                slots: array![Slot::new(); SLOTS as usize],
+            }
         }
     }
 
-    fn slot(&self, ticket: usize) -> &Slot {
+    fn slot(&self, ticket: u64) -> &Slot {
         // SLOTS is not zero, and the remainder is less: never out of bounds.
-        &self.slots[ticket % SLOTS]
+        &self.slots[(ticket % SLOTS) as usize]
     }
 
     /// The ticket of the action that holds now.
@@ -84,10 +86,12 @@ impl Disposition {
         for _ in 0..TRIES {
             let ticket = self.published.load(Acquire);
             let slot = self.slot(ticket);
-            let before = slot.mark.load(Acquire);
+            if slot.ticket() != ticket {
+                continue;
+            }
             last = (slot.read(), Ticket(ticket));
             fence(Acquire);
-            if before == ticket && slot.mark.load(Relaxed) == ticket {
+            if slot.ticket() == ticket {
                 break;
             }
         }
@@ -107,20 +111,30 @@ impl Disposition {
     /// Makes `action` hold if `expected` still holds; the new ticket if it did.
     pub fn replace_if(&self, expected: Ticket, action: Action) -> Option<Ticket> {
         let ticket = self.fill(action);
-        self.published
+        let published = self
+            .published
             .compare_exchange(expected.0, ticket, AcqRel, Relaxed)
-            .ok()
-            .map(|_| Ticket(ticket))
+            .map(|_| Ticket(ticket));
+        // Fails if another has taken the claim for abandoned.
+        let _ = self
+            .slot(ticket)
+            .mark
+            .compare_exchange(ticket | CLAIMED, ticket, Release, Relaxed);
+        published.ok()
     }
 
-    /// Writes `action` to a slot of its own; its ticket.
-    fn fill(&self, action: Action) -> usize {
+    /// Claims a slot and writes `action` to it; its ticket.
+    fn fill(&self, action: Action) -> u64 {
+        let mut passed_over = 0;
         loop {
-            let ticket = self.next.fetch_add(1, Relaxed) & !CLAIMED;
+            let ticket = self.next.fetch_add(1, Relaxed);
             let slot = self.slot(ticket);
             let there = slot.mark.load(Acquire);
-            let abandoned = ticket.wrapping_sub(there & !CLAIMED) > STALE;
-            if (there & CLAIMED != 0 && !abandoned) || ticket % SLOTS == self.published.load(Acquire) % SLOTS {
+            let is_free = there & CLAIMED == 0 || passed_over >= PATIENCE;
+            let is_older = there & !CLAIMED < ticket;
+            let is_published = self.published.load(Acquire) % SLOTS == ticket % SLOTS;
+            passed_over += 1;
+            if !is_free || !is_older || is_published {
                 continue;
             }
             let claim = ticket | CLAIMED;
@@ -129,7 +143,7 @@ impl Disposition {
             }
             fence(Release);
             slot.write(action);
-            if slot.mark.compare_exchange(claim, ticket, AcqRel, Relaxed).is_ok() {
+            if slot.mark.load(Relaxed) == claim {
                 return ticket;
             }
         }
@@ -137,6 +151,16 @@ impl Disposition {
 }
 
 impl Slot {
+    constructor! {
+        fn new() -> Self {
+            Slot { mark: AtomicU64::new(0), words: array![AtomicU64::new(0); 4] }
+        }
+    }
+
+    fn ticket(&self) -> u64 {
+        self.mark.load(Acquire) & !CLAIMED
+    }
+
     fn read(&self) -> Action {
         let [handler, flags, restorer, mask] = &self.words;
         Action {
@@ -155,7 +179,10 @@ impl Slot {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -186,15 +213,13 @@ mod tests {
     fn writers_that_never_come_back_harm_nobody() {
         let disposition = Disposition::new();
         disposition.replace(action(1));
-        for n in 0..10 * SLOTS as u64 {
+        for n in 0..10 * SLOTS {
+            // Between its last store and its publication.
             disposition.fill(action(1000 + n));
-            // One that was taken away in the middle of its stores.
-            let ticket = disposition.next.fetch_add(1, Relaxed);
-            if ticket % SLOTS != disposition.ticket().0 % SLOTS {
-                disposition.slot(ticket).mark.store(ticket | CLAIMED, Relaxed);
-            }
             assert_eq!(disposition.get().0, action(1));
         }
+        assert_eq!(disposition.replace(action(2)).0, action(1));
+        assert_eq!(disposition.get().0, action(2));
     }
 
     #[test]

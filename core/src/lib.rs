@@ -8,11 +8,12 @@
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
+//! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
 //! | [`time`] | RFC 3339 |
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
 
 pub mod disposition;
@@ -20,6 +21,8 @@ pub mod encode;
 pub mod endpoint;
 pub mod event;
 pub mod line;
+pub mod runaway;
 pub mod settings;
+mod sync;
 pub mod table;
 pub mod time;

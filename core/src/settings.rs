@@ -3,6 +3,7 @@
 use crate::encode::Format;
 use crate::event::Priority;
 use crate::line::Line;
+use crate::runaway::{DEFAULT_LIMIT, LARGEST_LIMIT};
 
 /// The longest `file:` path and the longest list of names, bytes.
 pub const LONGEST: usize = 511;
@@ -40,6 +41,17 @@ pub enum Handlers {
     Run,
 }
 
+/// What is done about a program that never looks at the result of a write: `NOPIPE_RUNAWAY`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Runaway {
+    /// One that serves a single connection ends by its SIGPIPE, any other is slowed down.
+    #[default]
+    Auto,
+    Off,
+    Throttle,
+    Kill,
+}
+
 /// All settings.
 pub struct Settings {
     pub log: Log,
@@ -50,6 +62,11 @@ pub struct Settings {
     pub level: Priority,
     pub pipes: Pipes,
     pub handlers: Handlers,
+    pub runaway: Runaway,
+    /// Failures on one connection within ten seconds that make a runaway.
+    pub runaway_limit: u32,
+    /// Whether a peer that has closed is noticed before the first write: `NOPIPE_EAGER`.
+    pub eager: bool,
     /// Names of programs, separated by commas; empty: every program.
     pub only: Line<LONGEST>,
 }
@@ -64,7 +81,8 @@ pub enum Problem {
 }
 
 /// The variables there are, for the warning about an unknown one.
-pub const VARIABLES: &str = "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_ONLY";
+pub const VARIABLES: &str =
+    "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_RUNAWAY, NOPIPE_EAGER, NOPIPE_ONLY";
 
 impl Settings {
     /// What holds where nothing is set.
@@ -76,6 +94,9 @@ impl Settings {
             level: Priority::Info,
             pipes: Pipes::Auto,
             handlers: Handlers::Ignore,
+            runaway: Runaway::Auto,
+            runaway_limit: DEFAULT_LIMIT,
+            eager: false,
             only: Line::new(),
         }
     }
@@ -83,16 +104,10 @@ impl Settings {
     /// Takes one variable: `name` as in the environment, `value` what stands behind the equals sign. An empty value
     /// is the default, as if the variable were not set.
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), Problem> {
-        let known = [
-            "NOPIPE_LOG",
-            "NOPIPE_FORMAT",
-            "NOPIPE_LEVEL",
-            "NOPIPE_PIPES",
-            "NOPIPE_HANDLERS",
-            "NOPIPE_ONLY",
-        ]
-        .iter()
-        .any(|known| known.as_bytes() == name);
+        let known = VARIABLES
+            .as_bytes()
+            .split(|&b| b == b',')
+            .any(|known| known.trim_ascii() == name);
         if !known {
             return Err(Problem::Unknown);
         }
@@ -135,6 +150,8 @@ impl Settings {
                 &[("ignore", Handlers::Ignore), ("run", Handlers::Run)],
                 "ignore, run",
             ),
+            b"NOPIPE_RUNAWAY" => self.set_runaway(value),
+            b"NOPIPE_EAGER" => choose(&mut self.eager, value, &[("off", false), ("on", true)], "off, on"),
             _ => self.set_only(value),
         }
     }
@@ -163,6 +180,36 @@ impl Settings {
             ],
             ALLOWED,
         )
+    }
+
+    fn set_runaway(&mut self, value: &[u8]) -> Result<(), Problem> {
+        const ALLOWED: &str = "auto, off, throttle, kill; throttle:N and kill:N, N failures from 1 to 1000000";
+        let problem = Problem::Value { allowed: ALLOWED };
+        let (word, limit) = match value
+            .iter()
+            .position(|&b| b == b':')
+            .and_then(|i| value.split_at_checked(i))
+        {
+            Some((word @ (b"throttle" | b"kill"), number)) => {
+                let number = decimal(number.get(1..).unwrap_or(b"")).ok_or(problem)?;
+                (word, number)
+            }
+            Some(_) => return Err(problem),
+            None => (value, DEFAULT_LIMIT),
+        };
+        choose(
+            &mut self.runaway,
+            word,
+            &[
+                ("auto", Runaway::Auto),
+                ("off", Runaway::Off),
+                ("throttle", Runaway::Throttle),
+                ("kill", Runaway::Kill),
+            ],
+            ALLOWED,
+        )?;
+        self.runaway_limit = limit;
+        Ok(())
     }
 
     fn set_only(&mut self, value: &[u8]) -> Result<(), Problem> {
@@ -228,6 +275,18 @@ fn split(names: &str) -> impl Iterator<Item = &[u8]> {
     names.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii)
 }
 
+/// A decimal number from 1 to [`LARGEST_LIMIT`].
+fn decimal(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 7 {
+        return None;
+    }
+    let mut number = 0;
+    for &digit in digits {
+        number = number * 10 + (digit as char).to_digit(10)?;
+    }
+    (1..=LARGEST_LIMIT).contains(&number).then_some(number)
+}
+
 /// Behind each `%` stands `p` or `%`.
 fn only_known_percents(path: &str) -> bool {
     let mut rest = path.bytes();
@@ -261,7 +320,11 @@ mod tests {
             ("NOPIPE_PIPES", "native"),
             ("NOPIPE_HANDLERS", "run"),
             ("NOPIPE_ONLY", "game, httpd"),
+            ("NOPIPE_RUNAWAY", "throttle:20"),
+            ("NOPIPE_EAGER", "on"),
         ]);
+        assert_eq!((settings.runaway, settings.runaway_limit), (Runaway::Throttle, 20));
+        assert!(settings.eager);
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         assert_eq!(settings.log, Log::File);
         assert_eq!(settings.file_of::<64>(42).unwrap().as_str(), "/var/log/42.%.log\0");
@@ -281,6 +344,14 @@ mod tests {
             ("NOPIPE_LEVEL", "7"),
             ("NOPIPE_PIPES", "yes"),
             ("NOPIPE_HANDLERS", "0"),
+            ("NOPIPE_RUNAWAY", "yes"),
+            ("NOPIPE_RUNAWAY", "auto:5"),
+            ("NOPIPE_RUNAWAY", "kill:"),
+            ("NOPIPE_RUNAWAY", "kill:0"),
+            ("NOPIPE_RUNAWAY", "kill:1000001"),
+            ("NOPIPE_RUNAWAY", "kill:4294967297"),
+            ("NOPIPE_RUNAWAY", "throttle:-1"),
+            ("NOPIPE_EAGER", "1"),
             ("NOPIPE_ONLY", "a,,b"),
             ("NOPIPE_ONLY", "/bin/sh"),
         ] {
@@ -288,6 +359,11 @@ mod tests {
             assert!(matches!(results[0], Err(Problem::Value { .. })), "{name}={value}");
             assert_eq!(settings.log, Log::Auto);
             assert_eq!(settings.level, Priority::Info);
+            assert_eq!(
+                (settings.runaway, settings.runaway_limit),
+                (Runaway::Auto, DEFAULT_LIMIT)
+            );
+            assert!(!settings.eager);
             assert!(settings.concerns("anything"));
         }
         let long = format!("file:/{}", "x".repeat(LONGEST));

@@ -3,7 +3,8 @@
 //! Both are found by the connection's key, a hash decides the place, and a newer entry takes an older one's place when
 //! there is no room. No operation waits: a thread or a signal handler that comes in between finds each word whole.
 
-use core::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::sync::{AtomicU64, array, constructor, fence};
+use core::sync::atomic::Ordering::*;
 
 /// Entries that compete for the same places.
 const WAYS: usize = 4;
@@ -15,11 +16,10 @@ pub struct Seen<const SETS: usize> {
 }
 
 impl<const SETS: usize> Seen<SETS> {
-    /// An empty table.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Seen {
-            sets: [const { [const { AtomicU64::new(0) }; WAYS] }; SETS],
+    constructor! {
+        /// An empty table.
+        pub fn new() -> Self {
+            Seen { sets: array![array![AtomicU64::new(0); WAYS]; SETS] }
         }
     }
 
@@ -71,17 +71,19 @@ struct Target {
     words: [AtomicU64; WORDS],
 }
 
+impl Target {
+    constructor! {
+        fn new() -> Self {
+            Target { key: AtomicU64::new(0), words: array![AtomicU64::new(0); WORDS] }
+        }
+    }
+}
+
 impl<const ENTRIES: usize> Targets<ENTRIES> {
-    /// An empty table.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Targets {
-            entries: [const {
-                Target {
-                    key: AtomicU64::new(0),
-                    words: [const { AtomicU64::new(0) }; WORDS],
-                }
-            }; ENTRIES],
+    constructor! {
+        /// An empty table.
+        pub fn new() -> Self {
+            Targets { entries: array![Target::new(); ENTRIES] }
         }
     }
 
@@ -131,7 +133,10 @@ fn hash(key: u64) -> u64 {
     mixed ^ mixed >> 29
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

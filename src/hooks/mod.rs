@@ -17,20 +17,22 @@
 #![allow(unsafe_code)]
 
 pub mod connect;
+pub mod seccomp;
 pub mod send;
 pub mod signal;
 pub mod transfer;
 pub mod write;
 
 use crate::real::Symbol;
-use crate::{errno, init, process, report, sigpipe, verdict};
+use crate::{eager, errno, init, process, report, runaway, seal, sigpipe, sys, verdict};
 use core::ffi::c_int;
 use nopipe_core::event::Call;
 
 /// Declares an exported function. It loads the real function's address and calls `body(real, arguments…)`. With
-/// `x86_64: macro`, the function is written by hand on that CPU, and `body` serves the others.
+/// `writes to fd`, `NOPIPE_EAGER` asks about that argument first. With `x86_64: macro`, the function is written by hand on that CPU, and `body` serves the others.
 macro_rules! hook {
-    ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path $(, x86_64: $by_hand:ident::$macro:ident)?) => {
+    ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path
+        $(, writes to $out:ident)? $(, x86_64: $by_hand:ident::$macro:ident)?) => {
         #[doc = concat!("The hook of `", stringify!($name), "`.")]
         pub mod $name {
             #[allow(unused_imports)]
@@ -56,10 +58,31 @@ macro_rules! hook {
                 unsafe { $body(real(), $($arg),*) }
             }
 
+            $crate::hooks::ask_first!([$($out)?] ($($arg: $type),*) -> $result);
             $crate::hooks::export!($name($($arg: $type),*) -> $result => $body $(, $by_hand::$macro)?);
         }
     };
 }
+
+/// For a [`hook`] that writes to a socket: what takes the real function's place with `NOPIPE_EAGER`.
+macro_rules! ask_first {
+    ([] $($rest:tt)*) => {};
+    ([$out:ident] ($($arg:ident: $type:ty),*) -> $result:ty) => {
+        /// What [`REAL`] was, when it is aimed at `ask_first`.
+        pub static BEHIND: $crate::real::Slot = $crate::real::Slot::new(core::ptr::null_mut());
+
+        /// In the place of the real function: refuses what would be lost.
+        pub unsafe extern "C" fn ask_first($($arg: $type),*) -> $result {
+            if $crate::eager::would_be_lost($out) {
+                $crate::errno::set(libc::EPIPE);
+                return -1;
+            }
+            // SAFETY: the slot was set to the real function before REAL was aimed here; the caller's arguments.
+            unsafe { core::mem::transmute::<*mut (), Function>(BEHIND.get())($($arg),*) }
+        }
+    };
+}
+use ask_first;
 
 /// The exported function of a [`hook`].
 macro_rules! export {
@@ -103,7 +126,7 @@ macro_rules! symbol {
 }
 
 /// Every exported symbol, and the system call it makes if that can fail for a vanished peer.
-pub static SYMBOLS: [Symbol; 27] = [
+pub static SYMBOLS: [Symbol; 29] = [
     symbol!(write::write, Write),
     symbol!(write::__write, Write),
     symbol!(write::writev, Writev),
@@ -131,7 +154,33 @@ pub static SYMBOLS: [Symbol; 27] = [
     symbol!(signal::sigset),
     symbol!(signal::sigignore),
     symbol!(signal::siginterrupt),
+    symbol!(seccomp::prctl),
+    symbol!(seccomp::syscall),
 ];
+
+/// Aims every hook that writes to a socket at the function that asks first.
+pub fn divert_all() {
+    macro_rules! divert {
+        ($($file:ident::$name:ident),* $(,)?) => {
+            $($file::$name::REAL.divert(&$file::$name::BEHIND, $file::$name::ask_first as *mut ());)*
+        };
+    }
+    divert!(
+        write::write,
+        write::__write,
+        write::writev,
+        write::pwritev2,
+        write::pwritev64v2,
+        send::send,
+        send::__send,
+        send::sendto,
+        send::sendmsg,
+        send::sendmmsg,
+        transfer::sendfile,
+        transfer::sendfile64,
+        transfer::splice,
+    );
+}
 
 /// Whether, and how, a call that failed with EPIPE raised SIGPIPE.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,13 +198,20 @@ pub enum Signal {
 #[inline(never)]
 pub fn failed(fd: c_int, call: Call, signal: Signal) {
     let errno = errno::get();
-    if !verdict::says_gone(errno) || !init::is_active() || process::is_vfork_child() {
+    if !verdict::says_gone(errno) || !init::is_active() {
+        return;
+    }
+    if seal::is_sealed() {
+        return process::stats().failure();
+    }
+    if process::is_vfork_child() {
         return;
     }
     let Some(target) = verdict::Target::of(fd) else {
         return;
     };
-    let raises = errno == libc::EPIPE && target.raises_sigpipe() && signal != Signal::NotWanted;
+    let raises =
+        errno == libc::EPIPE && target.raises_sigpipe() && signal != Signal::NotWanted && !eager::has_refused(fd);
     if raises {
         let blocked = sigpipe::is_blocked();
         if blocked {
@@ -167,11 +223,15 @@ pub fn failed(fd: c_int, call: Call, signal: Signal) {
             _ => {}
         }
     }
-    report::failure(&report::Failure {
+    let failure = report::Failure {
         target,
         fd,
         call,
         errno,
         handler_skipped: raises && sigpipe::skips_program_handler(),
-    });
+    };
+    report::failure(&failure);
+    if raises && runaway::ends_by(&failure) {
+        sys::raise_sigpipe();
+    }
 }

@@ -12,11 +12,11 @@ use core::ffi::{c_int, c_uint, c_void};
 use libc::{MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use nopipe_core::event::Call;
 
-hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, x86_64: by_hand::send);
-hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t => on_send, x86_64: by_hand::send);
-hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto);
-hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg);
-hook!(sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg);
+hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, writes to fd, x86_64: by_hand::send);
+hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t => on_send, writes to fd, x86_64: by_hand::send);
+hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto, writes to fd);
+hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, writes to fd);
+hook!(sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg, writes to fd);
 
 #[inline(always)]
 unsafe fn on_send(real: send::Function, fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t {

@@ -390,7 +390,7 @@ fn life() -> Vec<Case> {
     vec![
         saved("threads own"),
         saved("threads shared"),
-        saved("threads toggle"),
+        saved("threads toggle").env("NOPIPE_RUNAWAY", "off"),
         saved("forked both").bare(CHILD_KILLED),
         saved("forked known"),
         saved("forked raw").bare(CHILD_KILLED),
@@ -398,7 +398,7 @@ fn life() -> Vec<Case> {
         // Its lines are another matter: log level error shows none.
         saved("forked storm").env("NOPIPE_LEVEL", "error"),
         same("pid_one", FINE).skipped_if(!is_root, "needs root"),
-        saved("in_handler"),
+        saved("in_handler").env("NOPIPE_RUNAWAY", "off"),
         saved("outsider write"),
         saved("outsider send"),
         saved("outsider splice"),

@@ -1,0 +1,30 @@
+//! `NOPIPE_EAGER=on`: a peer that has closed is noticed before the first write, which would succeed although nobody will
+//! ever read it. The write is not made, and returns EPIPE.
+//!
+//! What it costs: one poll(2) before each write. Whom it breaks: clients that shut down their sending side and wait for the
+//! answer (half-close, RFC 9293 3.6), because the kernel does not tell the two apart. So it is off by default.
+//!
+//! It costs nothing while it is off: when it is on, the hooks' slots are aimed at functions that ask first, and those have
+//! slots of their own for what was there.
+
+use crate::{config, sys};
+use core::ffi::c_int;
+
+/// At start-up.
+pub fn start() {
+    if config::settings().eager {
+        crate::hooks::divert_all();
+    }
+}
+
+/// Whether a write to `fd` would be lost: the peer has sent its FIN, and nothing else has happened yet. After a reset the
+/// kernel itself refuses, and says why.
+pub fn would_be_lost(fd: c_int) -> bool {
+    sys::poll_now(fd, libc::POLLRDHUP)
+        .is_ok_and(|events| events & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) == libc::POLLRDHUP)
+}
+
+/// Whether it was us, not the kernel, who let a call on `fd` fail with EPIPE.
+pub fn has_refused(fd: c_int) -> bool {
+    config::settings().eager && would_be_lost(fd)
+}

@@ -1,0 +1,88 @@
+//! The runaway guard: a program that never looks at the result of a write would run on for ever without SIGPIPE.
+//!
+//! When a connection has failed so often that it can be no accident ([`nopipe_core::runaway`]), one warning says so. Then a
+//! process that serves one connection gets its SIGPIPE and ends, as it would have without the library; any other sleeps
+//! a little after each further failure.
+//!
+//! A program that ignores SIGPIPE is left alone: it would run on without the library as well.
+
+use crate::report::Failure;
+use crate::{config, process, report, sigpipe, sys, verdict};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use nopipe_core::event::Transport;
+use nopipe_core::line::Line;
+use nopipe_core::runaway::{Runaways, Step};
+use nopipe_core::settings::Runaway;
+
+/// Connections that are watched at the same time: 256.
+static WATCHED: Runaways<64> = Runaways::new();
+
+/// Descriptors that are looked at in search of other connections: the lower ones, which are given out first.
+const DESCRIPTORS: c_int = 4096;
+
+/// The process that was judged to serve one connection, and ends: by its pid, so that a child is judged anew.
+static CONDEMNED: AtomicI32 = AtomicI32::new(0);
+
+/// Looks at one more failure; sleeps where that is called for. Whether the process is to get its SIGPIPE.
+pub fn ends_by(failure: &Failure) -> bool {
+    let settings = config::settings();
+    if settings.runaway == Runaway::Off || sigpipe::is_ignored_by_program() {
+        return false;
+    }
+    match WATCHED.count(failure.target.key(), sys::clock_monotonic_ms(), settings.runaway_limit) {
+        Step::Calm => false,
+        Step::SetsIn => {
+            let ends = match settings.runaway {
+                Runaway::Kill => true,
+                Runaway::Throttle => false,
+                _ => serves_one_connection(&failure.target),
+            };
+            warn(failure, ends);
+            if ends {
+                CONDEMNED.store(sys::getpid(), Relaxed);
+            }
+            ends
+        }
+        // It is still there if SIGPIPE was blocked, or its handler has returned.
+        Step::GoesOn(pause_ms) => {
+            sys::sleep_ms(pause_ms);
+            CONDEMNED.load(Relaxed) == sys::getpid()
+        }
+    }
+}
+
+fn warn(failure: &Failure, ends: bool) {
+    let mut fd = Line::<12>::new();
+    fd.push_u64(failure.fd as u64);
+    let message = match ends {
+        true => "libnopipe: runaway, writes on and on to a dead connection: gets its SIGPIPE",
+        false => "libnopipe: runaway, writes on and on to a dead connection: slowed down",
+    };
+    report::warn(message, &[("call", failure.call.name()), ("fd", fd.as_str())]);
+}
+
+/// Whether stdin or stdout is the connection (inetd, tcpserver, `ncat -e`), or the process was forked for it: then its parent
+/// is in the same session (a daemon that forked itself into the background is not), and it has no other living connection
+/// (a worker with more clients has).
+fn serves_one_connection(target: &verdict::Target) -> bool {
+    if target.transport == Transport::Pipe {
+        return false;
+    }
+    let is_target = |fd| sys::fstat(fd).is_ok_and(|stat| stat == target.stat);
+    if is_target(0) || is_target(1) {
+        return true;
+    }
+    let parent = sys::getppid();
+    process::is_forked()
+        && parent > 1
+        && sys::getsid_of(parent) == sys::getsid()
+        && !(0..DESCRIPTORS).any(|fd| is_living_connection(fd) && !is_target(fd))
+}
+
+fn is_living_connection(fd: c_int) -> bool {
+    sys::fstat(fd).is_ok_and(|stat| stat.is(libc::S_IFSOCK))
+        && sys::getsockopt_int(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM)
+        && sys::getpeername(fd, &mut [0; 2]).is_ok()
+        && sys::poll_now(fd, 0).is_ok_and(|events| events & (libc::POLLHUP | libc::POLLERR) == 0)
+}
