@@ -58,15 +58,16 @@ impl<const SETS: usize> Seen<SETS> {
 /// Socket addresses of the internet families: 28 bytes are enough for IPv6.
 pub const ADDRESS: usize = 28;
 const WORDS: usize = ADDRESS.div_ceil(8);
-/// In place of a key: somebody is writing this entry.
-const BUSY: u64 = u64::MAX;
 
-/// The addresses that failed or unfinished connects were headed for, the last one of each socket.
+/// The addresses that failed or unfinished connects were headed for, the last one of each socket. An entry whose
+/// writer never comes back (a longjmp out of a handler) is lost.
 pub struct Targets<const ENTRIES: usize> {
     entries: [Target; ENTRIES],
 }
 
 struct Target {
+    /// Counts up by one when somebody begins to write the entry, and when it is written: odd in between, 0 if it never was.
+    version: AtomicU64,
     key: AtomicU64,
     words: [AtomicU64; WORDS],
 }
@@ -74,7 +75,11 @@ struct Target {
 impl Target {
     constructor! {
         fn new() -> Self {
-            Target { key: AtomicU64::new(0), words: array![AtomicU64::new(0); WORDS] }
+            Target {
+                version: AtomicU64::new(0),
+                key: AtomicU64::new(0),
+                words: array![AtomicU64::new(0); WORDS],
+            }
         }
     }
 }
@@ -95,11 +100,13 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
     /// entry, that one's stays.
     pub fn remember(&self, key: u64, address: &[u8]) {
         let Some(entry) = self.entry(key) else { return };
-        let there = entry.key.load(Relaxed);
-        if there == BUSY || entry.key.compare_exchange(there, BUSY, Acquire, Relaxed).is_err() {
+        let quiet = entry.version.load(Relaxed) & !1;
+        let begun = entry.version.compare_exchange(quiet, quiet | 1, Acquire, Relaxed);
+        if begun.is_err() {
             return;
         }
         fence(Release);
+        entry.key.store(key, Relaxed);
         for (i, word) in entry.words.iter().enumerate() {
             let mut bytes = [0; 8];
             for (to, from) in bytes.iter_mut().zip(address.iter().skip(i * 8)) {
@@ -107,13 +114,14 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
             }
             word.store(u64::from_ne_bytes(bytes), Relaxed);
         }
-        entry.key.store(key, Release);
+        entry.version.store(quiet.wrapping_add(2), Release);
     }
 
     /// The address remembered for the socket `key`, zeros behind its end.
     pub fn recall(&self, key: u64) -> Option<[u8; ADDRESS]> {
         let entry = self.entry(key)?;
-        if entry.key.load(Acquire) != key {
+        let version = entry.version.load(Acquire);
+        if version == 0 || version % 2 != 0 || entry.key.load(Relaxed) != key {
             return None;
         }
         let mut address = [0; ADDRESS];
@@ -123,7 +131,7 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
             }
         }
         fence(Acquire);
-        (entry.key.load(Relaxed) == key).then_some(address)
+        (entry.version.load(Relaxed) == version).then_some(address)
     }
 }
 
