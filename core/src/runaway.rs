@@ -4,7 +4,8 @@
 //! from what was read changes both together. Of two threads that count at the same moment one may be lost; nothing
 //! waits. Connections share places by their hash; one with fewer failures gives way.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{AtomicU64, array, constructor};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A burst ends when it is so old and has not become a runaway, or when a runaway has been calm for so long.
 pub const WINDOW_MS: u64 = 10_000;
@@ -41,19 +42,19 @@ struct Entry {
     state: AtomicU64,
 }
 
+impl Entry {
+    constructor! {
+        fn new() -> Self {
+            Entry { key: AtomicU64::new(0), state: AtomicU64::new(0) }
+        }
+    }
+}
+
 impl<const SETS: usize> Runaways<SETS> {
-    /// An empty table.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Runaways {
-            sets: [const {
-                [const {
-                    Entry {
-                        key: AtomicU64::new(0),
-                        state: AtomicU64::new(0),
-                    }
-                }; WAYS]
-            }; SETS],
+    constructor! {
+        /// An empty table.
+        pub fn new() -> Self {
+            Runaways { sets: array![array![Entry::new(); WAYS]; SETS] }
         }
     }
 
@@ -74,12 +75,13 @@ impl<const SETS: usize> Runaways<SETS> {
     fn entry(&self, key: u64) -> Option<&Entry> {
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let set = self.sets.get(hash as usize % SETS.max(1))?;
-        if let Some(entry) = set.iter().find(|entry| entry.key.load(Relaxed) == key) {
+        if let Some(entry) = set.iter().find(|entry| entry.key.load(Acquire) == key) {
             return Some(entry);
         }
         let weakest = set.iter().min_by_key(|entry| entry.state.load(Relaxed) & COUNT_MASK)?;
-        weakest.key.store(key, Relaxed);
+        // In this order: whoever finds the new key must not count on from the old one's failures.
         weakest.state.store(0, Relaxed);
+        weakest.key.store(key, Release);
         Some(weakest)
     }
 }
@@ -101,7 +103,10 @@ fn next(state: u64, now_ms: u64, limit: u32) -> (u64, Step) {
     (packed(now_ms, counted), Step::GoesOn(pause.min(LONGEST_PAUSE_MS)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
