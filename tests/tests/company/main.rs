@@ -81,6 +81,7 @@ fn print_table() {
 
 fn run(case: &Case) -> Result<(), Failed> {
     let folder = scratch_dir("company");
+    add_row(case, ["failed", "", "", ""].map(String::from));
     case.build(folder.path())?;
     let bare = run_bare(case, folder.path()).map_err(|error| format!("bare: {error}"))?;
     let fate = match case.bare {
