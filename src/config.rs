@@ -9,7 +9,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering::*};
 use nopipe_core::line::Line;
-use nopipe_core::settings::{Problem, Settings, VARIABLES};
+use nopipe_core::settings::{Problem, Settings, VARIABLES, reduced};
 
 struct Config {
     settings: Settings,
@@ -136,25 +136,32 @@ unsafe fn has_prefix(text: *const c_char, prefix: &[u8]) -> bool {
     })
 }
 
-/// The name that glibc keeps for error messages, program_invocation_short_name(3): argv[0] behind the last slash.
+/// Whether libc has been initialised: it knows the program's name.
+pub fn libc_is_ready() -> bool {
+    !program_invocation_name().is_empty()
+}
+
+/// Appends the program's name, reduced to what may stand in an ident.
 fn push_program_name(out: &mut Line<64>) {
+    for &b in program_invocation_name() {
+        out.push(reduced(b) as char);
+    }
+    if out.is_empty() {
+        out.push_str("unknown");
+    }
+}
+
+/// The name that glibc keeps for error messages, program_invocation_short_name(3): argv[0] behind the last slash. Empty
+/// before libc is initialised.
+fn program_invocation_name() -> &'static [u8] {
     unsafe extern "C" {
         static program_invocation_short_name: *const c_char;
     }
-    // SAFETY: libc set it to a C string before any constructor ran; null is ruled out.
-    let name = unsafe {
+    // SAFETY: null, or a C string that lives as long as the process.
+    unsafe {
         match program_invocation_short_name.is_null() {
             true => b"",
             false => CStr::from_ptr(program_invocation_short_name).to_bytes(),
         }
-    };
-    for &b in name {
-        out.push(match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => b as char,
-            _ => '_',
-        });
-    }
-    if out.is_empty() {
-        out.push_str("unknown");
     }
 }

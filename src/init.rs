@@ -25,7 +25,10 @@ ctor::declarative::ctor! {
 
 /// What a hook does that is called while its real function is not known yet.
 pub fn first_call() {
-    start();
+    // Code in DT_PREINIT_ARRAY runs before libc knows the program's name and environment: the constructor comes later.
+    if config::libc_is_ready() {
+        start();
+    }
     // Another thread, or the code that a signal has interrupted, may be in the middle of it.
     real::resolve();
 }
@@ -45,6 +48,12 @@ fn start() {
         if !config::settings().concerns(config::program()) {
             STATE.store(INERT, Release);
             return;
+        }
+        if real::is_second_copy() {
+            STATE.store(INERT, Release);
+            sink::start();
+            report::start();
+            return report::warn("libnopipe: loaded twice, this copy does nothing", &[]);
         }
         process::start();
         sink::start();

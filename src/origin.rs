@@ -8,6 +8,7 @@
 //! unsafe: reads the context that the kernel passes to a handler.
 #![allow(unsafe_code)]
 
+use crate::verdict::Target;
 use crate::{process, seal, sys};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
@@ -20,6 +21,8 @@ pub enum Origin {
     /// A call that failed with EPIPE on this descriptor, or had written something before the other end went (then it
     /// returns that count, and there may never be a next call to report it).
     FailedCall {
+        /// What was written to.
+        target: Target,
         /// The descriptor that was written to.
         fd: c_int,
         /// The call, [`Call::Libc`] if no function of libc that we know made it.
@@ -59,7 +62,7 @@ impl Origin {
 /// `context` is what the kernel passed to the handler.
 #[cfg(target_arch = "x86_64")]
 unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin {
-    use crate::{real, verdict};
+    use crate::real;
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
     let (rip, result) = (register(libc::REG_RIP) as usize, register(libc::REG_RAX));
@@ -68,7 +71,9 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
         register(libc::REG_RSI),
         register(libc::REG_RDX),
     );
-    if !seal::is_sealed() && !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
+    let call = real::call_at(rip);
+    // Only code that we do not know has to be read.
+    if call.is_none() && !seal::is_sealed() && !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
         return Origin::Unknown;
     }
     // kill(pid, SIGPIPE), with pid our own, our process group or everybody.
@@ -78,7 +83,6 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
     if (result <= 0 && result != -i64::from(libc::EPIPE)) || seal::is_sealed() {
         return Origin::Unknown;
     }
-    let call = real::call_at(rip);
     let candidates: &[i64] = match call {
         Some(Call::Splice) => &[rdx],
         Some(Call::Tee) => &[rsi],
@@ -90,9 +94,12 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
         .iter()
         // As the kernel takes a descriptor: the upper half of the register may hold anything.
         .map(|&register| register as c_int)
-        .find(|&fd| fd >= 0 && verdict::is_dead_end(fd));
+        .filter(|&fd| fd >= 0)
+        .filter_map(|fd| Some((fd, Target::of(fd)?)))
+        .find(|(fd, target)| target.is_dead_end(*fd));
     match dead {
-        Some(fd) => Origin::FailedCall {
+        Some((fd, target)) => Origin::FailedCall {
+            target,
             fd,
             call: call.unwrap_or(Call::Libc),
         },

@@ -46,7 +46,12 @@ pub fn remember_target(fd: c_int, address: &[u8]) {
 /// Asks about `target`, open as `fd`, on which a call failed with `errno`.
 #[inline(never)]
 pub fn ask(target: &Target, fd: c_int, errno: c_int) -> Connection {
+    let (domain, transport) = match target.is_pipe() {
+        true => (libc::AF_UNSPEC, Transport::Pipe),
+        false => socket_kind(fd),
+    };
     let mut asked = Connection {
+        transport,
         cause: cause_of(errno),
         peer: Endpoint::unknown(),
         local: None,
@@ -56,16 +61,34 @@ pub fn ask(target: &Target, fd: c_int, errno: c_int) -> Connection {
         rtt_us: None,
         idle_ms: None,
     };
-    match target.domain {
-        _ if target.transport == Transport::Pipe => {
+    match domain {
+        libc::AF_UNIX => ask_unix(&mut asked, fd),
+        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, target, fd),
+        _ if transport == Transport::Pipe => {
             asked.cause = Cause::ReaderGone;
             asked.peer = Endpoint::pipe(target.stat.ino);
         }
-        libc::AF_UNIX => ask_unix(&mut asked, fd),
-        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, target, fd),
         _ => {}
     }
     asked
+}
+
+/// Address family and transport of a socket.
+fn socket_kind(fd: c_int) -> (c_int, Transport) {
+    let option = |option| sys::getsockopt_int(fd, option).unwrap_or(0);
+    let domain = option(libc::SO_DOMAIN);
+    let transport = match (domain, option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
+        (libc::AF_UNIX, libc::SOCK_STREAM, _) => Transport::Unix,
+        (libc::AF_UNIX, libc::SOCK_SEQPACKET, _) => Transport::Seqpacket,
+        (libc::AF_UNIX, _, _) => Transport::Dgram,
+        (libc::AF_VSOCK, libc::SOCK_STREAM, _) => Transport::Vsock,
+        (_, _, libc::IPPROTO_TCP) => Transport::Tcp,
+        (_, _, libc::IPPROTO_MPTCP) => Transport::Mptcp,
+        (_, _, libc::IPPROTO_SCTP) => Transport::Sctp,
+        (_, _, libc::IPPROTO_UDP) => Transport::Udp,
+        _ => Transport::Other,
+    };
+    (domain, transport)
 }
 
 fn ask_unix(asked: &mut Connection, fd: c_int) {
@@ -83,16 +106,20 @@ fn ask_inet(asked: &mut Connection, target: &Target, fd: c_int) {
     let known = so_peername(fd);
     asked.peer = known.unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-    if !matches!(target.transport, Transport::Tcp | Transport::Mptcp) {
+    if !matches!(asked.transport, Transport::Tcp | Transport::Mptcp) {
         return;
     }
     let info = TcpInfo::of(fd);
-    let undelivered = sys::siocoutq(fd).ok().map(u64::from);
     if let Some(info) = &info {
+        // A FIN of our own that is not acknowledged counts as a byte.
+        let own_fin = matches!(info.state(), state::FIN_WAIT1 | state::CLOSING | state::LAST_ACK).into();
+        let undelivered = sys::siocoutq(fd)
+            .ok()
+            .map(|bytes| u64::from(bytes).saturating_sub(own_fin));
         asked.undelivered = undelivered;
         // TCP_INFO of an MPTCP socket is that of one of its subflows.
-        if target.transport == Transport::Tcp {
-            asked.delivered = info.delivered(undelivered.unwrap_or(0));
+        if asked.transport == Transport::Tcp {
+            asked.delivered = info.delivered(undelivered.unwrap_or(0), own_fin);
         }
         asked.rtt_us = info.rtt_us();
         asked.idle_ms = info.idle_ms();
@@ -234,11 +261,12 @@ impl TcpInfo {
     }
 
     /// Bytes of the program that the peer's kernel has acknowledged, if so many are not: all that was written (sent once,
-    /// tcpi_bytes_sent less tcpi_bytes_retrans, and still to be sent, tcpi_notsent_bytes) less those.
-    fn delivered(&self, undelivered: u64) -> Option<u64> {
+    /// tcpi_bytes_sent less tcpi_bytes_retrans, and still to be sent, tcpi_notsent_bytes, `own_fin` among them if it is
+    /// not sent) less those.
+    fn delivered(&self, undelivered: u64, own_fin: u64) -> Option<u64> {
         match (self.u64_at(200), self.u64_at(208), self.u32_at(144)) {
             (Some(sent), Some(resent), Some(unsent)) => {
-                Some((sent + u64::from(unsent)).saturating_sub(resent + undelivered))
+                Some((sent + u64::from(unsent).saturating_sub(own_fin)).saturating_sub(resent + undelivered))
             }
             _ => self.acknowledged(),
         }

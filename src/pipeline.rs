@@ -20,7 +20,7 @@ use crate::{config, process, sys};
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use nopipe_core::line::Line;
-use nopipe_core::settings::Pipes;
+use nopipe_core::settings::{Pipes, reduced};
 
 /// The library's file name, as it stands in `/proc/PID/maps` behind the last slash, whatever version follows.
 const LIBRARY: &[u8] = b"/libnopipe.so";
@@ -173,22 +173,28 @@ fn maps_library(pid: c_int) -> Option<bool> {
     }
 }
 
-/// Whether `NOPIPE_ONLY`, taken to be the same there, includes process `pid`.
+/// Whether `NOPIPE_ONLY`, taken to be the same there, includes process `pid`: by its first argument, as its own start-up
+/// has seen it, or, if that was overwritten since, by the 15 bytes of its name that the kernel keeps.
 fn is_concerned(pid: c_int) -> bool {
     let settings = config::settings();
     if settings.only.is_empty() {
         return true;
     }
+    let mut argument = Line::<64>::new();
+    let mut over = false;
+    for_each_byte(pid, "cmdline", |b| match b {
+        _ if over => {}
+        0 => over = true,
+        b'/' => argument = Line::new(),
+        _ => argument.push(reduced(b) as char),
+    });
     let mut comm = Line::<16>::new();
     for_each_byte(pid, "comm", |b| {
         if b != b'\n' {
-            comm.push_lossy(&[b]);
+            comm.push(reduced(b) as char);
         }
     });
-    // The kernel keeps 15 bytes of the name.
-    settings
-        .only_names()
-        .any(|name| name.get(..15).unwrap_or(name) == comm.as_bytes())
+    settings.lists(argument.as_bytes(), 64) || settings.lists(comm.as_bytes(), 15)
 }
 
 /// Whether stdout or stderr of process `pid` is this pipe.

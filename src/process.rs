@@ -6,7 +6,7 @@
 //! | pid in the page | this is |
 //! | --- | --- |
 //! | ours | the process that wrote it |
-//! | 0 | a forked child: it writes its own pid, and counts from zero |
+//! | 0 | a forked child: it writes its own pid, and counts from zero. fork(3) does so at once, by an atfork handler, lest a vfork child of the forked one be first; for a raw clone that has not, kcmp(2) tells whether it shares its parent's memory |
 //! | another's | a vfork child: nothing of the parent's may be changed |
 //!
 //! Where the kernel does not offer it (before Linux 4.14) a vfork child is taken for a forked one.
@@ -16,6 +16,7 @@
 
 use crate::stats::Stats;
 use crate::{seal, sys};
+use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 const PAGE: usize = 4096;
@@ -39,13 +40,39 @@ static OWN: Own = Own {
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
+/// The last process that took note of itself in this memory: forked children find their parent's pid.
+static LAST: AtomicI32 = AtomicI32::new(0);
+
+unsafe extern "C" {
+    /// What pthread_atfork(3) calls; the last argument names the object, to forget its handlers when it is unloaded.
+    fn __register_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+        object: *mut c_void,
+    ) -> c_int;
+}
+
+/// Runs in a child that fork(3) has made, before anything else of the program does.
+extern "C" fn forked() {
+    note();
+}
+
+fn note() {
+    let pid = sys::getpid();
+    LAST.store(pid, Relaxed);
+    OWN.pid.store(pid, Relaxed);
+}
+
 /// At start-up: takes note of who we are.
 pub fn start() {
+    // SAFETY: the handler does nothing but two stores. glibc keeps the first 48 without allocating.
+    unsafe { __register_atfork(None, None, Some(forked), core::ptr::null_mut()) };
     // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
     let wiped = unsafe { sys::wipe_on_fork((&raw const OWN).cast(), PAGE) };
     WIPES.store(wiped.is_ok(), Relaxed);
     OWN.started.store(true, Relaxed);
-    OWN.pid.store(sys::getpid(), Relaxed);
+    note();
 }
 
 /// Whether the calling process is a vfork child, which must leave its parent's memory alone. A forked child is noted as
@@ -56,14 +83,19 @@ pub fn is_vfork_child() -> bool {
         return false;
     }
     let pid = sys::getpid();
-    match OWN.pid.load(Relaxed) {
-        known if known == pid => false,
-        known if known != 0 && WIPES.load(Relaxed) => true,
-        _ => {
-            OWN.pid.store(pid, Relaxed);
-            false
+    let is_vfork_child = match OWN.pid.load(Relaxed) {
+        known if known == pid => return false,
+        // A child of _Fork(3) or of a raw clone, or a vfork child of such a one.
+        0 => {
+            let parent = sys::getppid();
+            parent != LAST.load(Relaxed) && sys::share_memory(pid, parent)
         }
+        _ => WIPES.load(Relaxed),
+    };
+    if !is_vfork_child {
+        note();
     }
+    is_vfork_child
 }
 
 /// The process id, as far as it is known without asking: 0 in a forked child that has not been looked at.

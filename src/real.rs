@@ -12,8 +12,8 @@
 #![allow(unsafe_code)]
 
 use crate::{errno, hooks, report};
-use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use core::ffi::{CStr, c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use nopipe_core::event::Call;
 use nopipe_core::line::Line;
 
@@ -94,6 +94,15 @@ static LIBC_CODE: [(AtomicUsize, AtomicUsize); hooks::SYMBOLS.len()] =
 
 /// libc's own `sigaction`, past other preloads.
 static LIBC_SIGACTION: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether another copy of this library stands behind us (`/etc/ld.so.preload` and a drop-in may name two): it does the
+/// work, we would only do it twice.
+static COPY_BEHIND_US: AtomicBool = AtomicBool::new(false);
+
+/// Whether another copy of this library stands behind us.
+pub fn is_second_copy() -> bool {
+    COPY_BEHIND_US.load(Relaxed)
+}
 
 /// Aims every slot at the function that would have been called without us. Can be called again at any time.
 pub fn resolve() {
@@ -181,6 +190,9 @@ impl Search {
             return;
         }
         let Some(tables) = object.tables() else { return };
+        if tables.has_our_name() {
+            COPY_BEHIND_US.store(true, Relaxed);
+        }
         for (i, symbol) in hooks::SYMBOLS.iter().enumerate() {
             if self.found[i] && !is_libc {
                 continue;
@@ -228,6 +240,7 @@ struct Object<'a> {
 
 /// What elf(5) calls them.
 const DT_HASH: u64 = 4;
+const DT_SONAME: u64 = 14;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
@@ -252,6 +265,7 @@ impl Object<'_> {
             base: self.base,
             symbols: core::ptr::null(),
             strings: core::ptr::null(),
+            name: None,
             versions: core::ptr::null(),
             gnu_hash: core::ptr::null(),
             sysv_hash: core::ptr::null(),
@@ -266,6 +280,7 @@ impl Object<'_> {
             };
             match tag {
                 0 => break,
+                DT_SONAME => tables.name = Some(value as usize),
                 DT_SYMTAB => tables.symbols = address as *const _,
                 DT_STRTAB => tables.strings = address as *const _,
                 DT_VERSYM => tables.versions = address as *const _,
@@ -284,6 +299,8 @@ struct Tables {
     base: usize,
     symbols: *const libc::Elf64_Sym,
     strings: *const u8,
+    /// DT_SONAME, an offset into `strings`.
+    name: Option<usize>,
     versions: *const u16,
     gnu_hash: *const u32,
     sysv_hash: *const u32,
@@ -296,6 +313,12 @@ struct Code {
 }
 
 impl Tables {
+    fn has_our_name(&self) -> bool {
+        // SAFETY: an offset of the object's own into its string table.
+        self.name
+            .is_some_and(|offset| unsafe { CStr::from_ptr(self.strings.add(offset).cast()) } == c"libnopipe.so")
+    }
+
     fn find(&self, wanted: &Symbol) -> Option<Code> {
         // SAFETY: the tables of a loaded object, in the formats that elf(5) and the dynamic linker define.
         unsafe {

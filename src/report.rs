@@ -5,9 +5,10 @@ use crate::sink;
 use crate::verdict::Target;
 use crate::{config, process, sys};
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use log::Record;
 use log::kv::Source;
-use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority};
+use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
 use nopipe_core::line::Line;
 use nopipe_core::table::Seen;
 use nopipe_core::time::rfc3339;
@@ -37,9 +38,23 @@ pub struct Failure {
     pub handler_skipped: bool,
 }
 
-/// Whether a failure of this connection was reported before.
+/// The keys of the failures that our signal handler counted last: in the full table, another thread may drive one out
+/// before the hook of the same call asks for it.
+static HANDLED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+static NEXT_HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+/// Our signal handler counts a failure of this connection.
+pub fn handled(target: &Target) {
+    let next = NEXT_HANDLED.fetch_add(1, Relaxed);
+    if let Some(place) = HANDLED.get(next % HANDLED.len()) {
+        place.store(target.key(), Relaxed);
+    }
+}
+
+/// Whether a failure of this connection was counted before.
 pub fn is_known(target: &Target) -> bool {
-    SEEN.contains(target.key())
+    let key = target.key();
+    HANDLED.iter().any(|place| place.load(Relaxed) == key) || SEEN.contains(key)
 }
 
 /// Counts a failed call, and reports it if it is its connection's first.
@@ -49,12 +64,21 @@ pub fn failure(failure: &Failure) {
     if !SEEN.insert(failure.target.key()) {
         return;
     }
-    let connection = peer::ask(&failure.target, failure.fd, failure.errno);
-    stats.event(connection.cause);
-    let priority = priority_of(&connection);
-    if config::settings().shows(priority) {
-        write_event(failure, &connection, priority);
-    }
+    // A handler that longjmps away would leave a descriptor of ours open.
+    sys::with_signals_blocked(|| {
+        let connection = peer::ask(&failure.target, failure.fd, failure.errno);
+        // Another thread may have given the number to another file in the middle of the questions; and who sends from an
+        // unconnected socket has no peer.
+        let nobody = connection.transport == Transport::Udp && connection.peer.address().is_none();
+        if nobody || !failure.target.is_still(failure.fd) {
+            return stats.unattributed();
+        }
+        stats.event(connection.cause);
+        let priority = priority_of(&connection);
+        if config::settings().shows(priority) {
+            write_event(failure, &connection, priority);
+        }
+    });
 }
 
 fn priority_of(connection: &Connection) -> Priority {
@@ -77,7 +101,6 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
         call: failure.call,
         fd: failure.fd,
         errno: failure.errno,
-        transport: failure.target.transport,
         connection,
         cookie,
         handler_skipped: failure.handler_skipped,
@@ -87,14 +110,17 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
 
 /// A line about the library itself.
 pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
-    let notice = Notice {
-        origin: origin(),
-        priority: Priority::Warning,
-        facts,
-    };
-    if config::settings().shows(Priority::Warning) {
-        log_record(Priority::Warning, message, &notice);
+    if !config::settings().shows(Priority::Warning) {
+        return;
     }
+    sys::with_signals_blocked(|| {
+        let notice = Notice {
+            origin: origin(),
+            priority: Priority::Warning,
+            facts,
+        };
+        log_record(Priority::Warning, message, &notice);
+    });
 }
 
 fn log_record(priority: Priority, message: &'static str, source: &dyn Source) {

@@ -10,7 +10,6 @@ use crate::report::Failure;
 use crate::{config, process, report, sigpipe, sys, verdict};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use nopipe_core::event::Transport;
 use nopipe_core::line::Line;
 use nopipe_core::runaway::{Runaways, Step};
 use nopipe_core::settings::Runaway;
@@ -66,7 +65,7 @@ fn warn(failure: &Failure, ends: bool) {
 /// is in the same session (a daemon that forked itself into the background is not), and it has no other living connection
 /// (a worker with more clients has).
 fn serves_one_connection(target: &verdict::Target) -> bool {
-    if target.transport == Transport::Pipe {
+    if target.is_pipe() {
         return false;
     }
     let is_target = |fd| sys::fstat(fd).is_ok_and(|stat| stat == target.stat);

@@ -22,11 +22,13 @@
 
 use crate::origin::Origin;
 use crate::report::{self, Failure};
+use crate::verdict::Target;
 use crate::{config, process, real, runaway, seal, sys, verdict};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
 use nopipe_core::disposition::{Action, Disposition};
+use nopipe_core::event::Call;
 use nopipe_core::settings::Handlers;
 
 /// The default action.
@@ -215,7 +217,7 @@ unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *m
     let origin = unsafe { Origin::of(&*info, context) };
     let native = match origin {
         Origin::OnPurpose => true,
-        Origin::FailedCall { fd, call } => on_failed_call(fd, call),
+        Origin::FailedCall { target, fd, call } => on_failed_call(target, fd, call),
         Origin::Unknown => {
             if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() && !seal::is_sealed() {
                 process::stats().unattributed();
@@ -230,13 +232,10 @@ unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *m
 }
 
 /// Counts and reports; whether the signal takes its native course.
-fn on_failed_call(fd: c_int, call: nopipe_core::event::Call) -> bool {
+fn on_failed_call(target: Target, fd: c_int, call: Call) -> bool {
     if process::is_vfork_child() {
         return false;
     }
-    let Some(target) = verdict::Target::of(fd) else {
-        return runs_handler();
-    };
     if verdict::is_native(&target) {
         return true;
     }
@@ -247,6 +246,7 @@ fn on_failed_call(fd: c_int, call: nopipe_core::event::Call) -> bool {
         errno: libc::EPIPE,
         handler_skipped: skips_program_handler(),
     };
+    report::handled(&failure.target);
     report::failure(&failure);
     runs_handler() || runaway::ends_by(&failure)
 }
@@ -274,10 +274,13 @@ unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
                 handler: SIG_DFL,
                 ..program
             };
-            if PROGRAM.replace_if(ticket, reset).is_none() {
+            if process::is_vfork_child() {
+                let _ = sys::sigaction_sigpipe(Some(&reset));
+            } else if PROGRAM.replace_if(ticket, reset).is_none() {
                 continue;
+            } else {
+                tell_kernel();
             }
-            tell_kernel();
         }
         // SAFETY: the program gave this address as a handler. One without SA_SIGINFO takes the first argument and does not
         // see the others, as when the kernel calls it.

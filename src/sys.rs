@@ -58,6 +58,13 @@ pub fn getppid() -> c_int {
     unsafe { raw_syscall!(Sysno::getppid) as c_int }
 }
 
+/// Whether two processes share their memory, kcmp(2); false where that may not be asked.
+pub fn share_memory(one: c_int, other: c_int) -> bool {
+    const KCMP_VM: c_int = 1;
+    // SAFETY: plain numbers.
+    check(unsafe { raw_syscall!(Sysno::kcmp, one, other, KCMP_VM, 0, 0) }) == Ok(0)
+}
+
 /// gettid(2).
 pub fn gettid() -> c_int {
     // SAFETY: no arguments, always succeeds.
@@ -323,12 +330,47 @@ pub fn sigpending() -> Mask {
     pending
 }
 
-/// Takes one pending, blocked SIGPIPE away without waiting, rt_sigtimedwait(2).
-pub fn take_pending_sigpipe() {
+/// Takes one pending, blocked signal of `set` away without waiting, rt_sigtimedwait(2).
+pub fn take_pending(set: Mask) {
     let zero = [0_i64; 2];
-    let set = SIGPIPE_MASK;
     // SAFETY: a signal set, no siginfo wanted, a zero struct timespec.
     unsafe { raw_syscall!(Sysno::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
+}
+
+/// Runs `work` with all signals blocked but those that a faulty instruction raises.
+pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    const SYNCHRONOUS: [c_int; 6] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGILL,
+        libc::SIGFPE,
+        libc::SIGTRAP,
+        libc::SIGSYS,
+    ];
+    let all_others = SYNCHRONOUS
+        .iter()
+        .fold(!0, |mask: Mask, signal| mask & !(1 << (signal - 1)));
+    let before = sigprocmask(libc::SIG_BLOCK, all_others);
+    let result = work();
+    sigprocmask(libc::SIG_SETMASK, before);
+    result
+}
+
+/// write(2), without the signals that it may raise, which the caller has blocked: SIGPIPE for a dead pipe, SIGXFSZ for a
+/// file that may not grow. They are taken back, unless they were pending before.
+pub fn write_quietly(write: impl FnOnce() -> Result<usize>) -> Result<usize> {
+    const SIGXFSZ_MASK: Mask = 1 << (libc::SIGXFSZ - 1);
+    let pending = sigpending();
+    let result = write();
+    let raised = match result {
+        Err(libc::EPIPE) => SIGPIPE_MASK,
+        Err(libc::EFBIG) => SIGXFSZ_MASK,
+        _ => 0,
+    };
+    if raised & !pending != 0 {
+        take_pending(raised);
+    }
+    result
 }
 
 /// tgkill(2): SIGPIPE to the calling thread.

@@ -270,6 +270,7 @@ pub struct Credentials {
 
 /// What could be learned of a failed connection.
 pub struct Connection {
+    pub transport: Transport,
     /// Why the call failed.
     pub cause: Cause,
     /// The other end.
@@ -295,7 +296,6 @@ pub struct Event<'a> {
     pub call: Call,
     pub fd: i32,
     pub errno: i32,
-    pub transport: Transport,
     pub connection: &'a Connection,
     /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
     pub cookie: Line<16>,
@@ -322,7 +322,7 @@ impl kv::Source for Event<'_> {
         pair("errno", errno_name(self.errno).map(Value::from))?;
         pair("delivered", self.connection.delivered.map(Value::from))?;
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
-        pair("transport", Some(self.transport.name().into()))?;
+        pair("transport", Some(self.connection.transport.name().into()))?;
         if let Some(peer) = &self.connection.credentials {
             pair("peer_pid", Some((peer.pid as u64).into()))?;
             pair("peer_uid", Some((peer.uid as u64).into()))?;

@@ -227,12 +227,15 @@ impl Settings {
 
     /// Whether the library does its work in a program of this name (`NOPIPE_ONLY`).
     pub fn concerns(&self, program: &str) -> bool {
-        self.only.is_empty() || self.only_names().any(|name| name == program.as_bytes())
+        self.only.is_empty() || self.lists(program.as_bytes(), 64)
     }
 
-    /// The names that `NOPIPE_ONLY` lists.
-    pub fn only_names(&self) -> impl Iterator<Item = &[u8]> {
+    /// Whether `NOPIPE_ONLY` lists this name, of which only the first `kept` bytes are known. Both are compared in
+    /// their [`reduced`] form.
+    pub fn lists(&self, name: &[u8], kept: usize) -> bool {
+        let form = |name: &[u8], at: usize| name.get(at).copied().map(reduced).filter(|_| at < kept);
         split(self.only.as_str())
+            .any(|listed| (0..=listed.len().max(name.len())).all(|at| form(listed, at) == form(name, at)))
     }
 
     /// Whether a line of this priority is written (`NOPIPE_LEVEL`).
@@ -268,6 +271,14 @@ fn choose<T: Copy>(to: &mut T, value: &[u8], choices: &[(&str, T)], allowed: &'s
         .ok_or(Problem::Value { allowed })?;
     *to = *choice;
     Ok(())
+}
+
+/// A byte of a program's name as it stands in logs: letters, digits, `.`, `_` and `-` as they are, others as `_`.
+pub fn reduced(b: u8) -> u8 {
+    match b {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => b,
+        _ => b'_',
+    }
 }
 
 /// The parts between commas, without the blanks around them. (`str::split` could panic, as far as the linker knows.)
@@ -330,6 +341,7 @@ mod tests {
         assert_eq!(settings.file_of::<64>(42).unwrap().as_str(), "/var/log/42.%.log\0");
         assert!(settings.file_of::<8>(42).is_none());
         assert!(settings.shows(Priority::Debug));
+        assert!(settings.lists(b"ht", 2) && !settings.lists(b"ht", 3) && !settings.lists(b"htt", 2 + 2));
         assert!(settings.concerns("httpd") && settings.concerns("game") && !settings.concerns("sh"));
     }
 

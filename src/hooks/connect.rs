@@ -23,11 +23,13 @@ unsafe fn on_connect(real: connect::Function, fd: c_int, address: *const sockadd
     result
 }
 
+/// Remembers where a connect that failed, or goes on, was headed; errno says how it failed.
+///
 /// # Safety
 /// As connect(2): `address` is null or has `length` bytes.
 #[cold]
 #[inline(never)]
-unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
+pub unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
     // An address that the kernel could not read, or found too short, is not read here either. EISCONN and EALREADY speak
     // of an earlier connect.
     let refused = matches!(

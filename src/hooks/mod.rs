@@ -210,8 +210,9 @@ pub fn failed(fd: c_int, call: Call, signal: Signal) {
     let Some(target) = verdict::Target::of(fd) else {
         return;
     };
-    let raises =
-        errno == libc::EPIPE && target.raises_sigpipe() && signal != Signal::NotWanted && !eager::has_refused(fd);
+    // Of an EPIPE that we made ourselves the kernel knows nothing, nor of the signal.
+    let refused = errno == libc::EPIPE && eager::has_refused(fd);
+    let raises = errno == libc::EPIPE && !refused && signal != Signal::NotWanted && target.raises_sigpipe(fd);
     if raises {
         let blocked = sigpipe::is_blocked();
         if blocked {
@@ -222,6 +223,10 @@ pub fn failed(fd: c_int, call: Call, signal: Signal) {
             Signal::HeldBack if blocked => sigpipe::leave_pending(),
             _ => {}
         }
+    }
+    if errno == libc::EPIPE && !refused && !target.is_dead_end(fd) {
+        // Another thread, or a handler, has closed it since, and the number belongs to another file.
+        return process::stats().unattributed();
     }
     let failure = report::Failure {
         target,

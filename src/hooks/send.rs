@@ -5,11 +5,12 @@
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
 
+use super::connect::not_connected;
 use super::{Signal, failed, hook};
 use crate::errno;
 use crate::sigpipe::added_send_flag;
 use core::ffi::{c_int, c_uint, c_void};
-use libc::{MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use nopipe_core::event::Call;
 
 hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, writes to fd, x86_64: by_hand::send);
@@ -44,6 +45,10 @@ unsafe fn on_sendto(
     // SAFETY: the caller's arguments, and a flag that sendto(2) allows.
     let result = unsafe { real(fd, buffer, length, flags | added_send_flag(), address, address_length) };
     if result < 0 {
+        if flags & MSG_FASTOPEN != 0 {
+            // SAFETY: the caller's arguments.
+            unsafe { not_connected(fd, address, address_length) };
+        }
         return after_failure(fd, Call::Sendto, flags, result, || {
             // SAFETY: the caller's arguments.
             unsafe { real(fd, buffer, length, flags, address, address_length) }

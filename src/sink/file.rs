@@ -21,9 +21,11 @@ pub fn append(record: &Record) -> Outcome {
     let Some(file) = open() else {
         return Outcome::Lost;
     };
-    with_line(record, |line| match sys::write(file.raw(), line) {
-        Ok(n) if n == line.len() => Outcome::Written,
-        _ => Outcome::Lost,
+    with_line(record, |line| {
+        match sys::write_quietly(|| sys::write(file.raw(), line)) {
+            Ok(n) if n == line.len() => Outcome::Written,
+            _ => Outcome::Lost,
+        }
     })
 }
 

@@ -37,7 +37,7 @@ impl Log for Sinks {
     fn log(&self, record: &Record) {
         let outcome = match config::settings().log {
             settings::Log::None => return,
-            settings::Log::Auto if stderr::is_terminal() => stderr::write(record),
+            settings::Log::Auto if stderr::is_terminal() && stderr::is_there() => stderr::write(record),
             settings::Log::Auto => match syslog::send(record) {
                 Outcome::Absent => stderr::write(record),
                 outcome => outcome,

@@ -10,6 +10,8 @@ use log::Record;
 
 const STDERR: core::ffi::c_int = 2;
 
+const OPEN_FLAGS: core::ffi::c_int = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+
 static MODE: AtomicU32 = AtomicU32::new(0);
 static DEV: AtomicU64 = AtomicU64::new(0);
 static INO: AtomicU64 = AtomicU64::new(0);
@@ -32,42 +34,50 @@ pub fn is_terminal() -> bool {
     TERMINAL.load(Relaxed)
 }
 
-/// Writes the record, if that can be done without waiting.
-pub fn write(record: &Record) -> Outcome {
+/// Whether descriptor 2 is still what it was at start-up.
+pub fn is_there() -> bool {
     let then = sys::Stat {
         mode: MODE.load(Relaxed),
         dev: DEV.load(Relaxed),
         ino: INO.load(Relaxed),
     };
-    if then.mode == 0 || !is_still(STDERR, &then) {
-        return Outcome::Absent;
-    }
-    // A pipe with room for less than a page, a terminal that was stopped by ^S: not now.
-    let ready = sys::poll_now(STDERR, libc::POLLOUT).is_ok_and(|events| events & libc::POLLOUT != 0);
-    if !ready {
-        return Outcome::Lost;
-    }
-    let written = with_line(record, |line| {
-        without_sigpipe(|| match sys::write_nowait(STDERR, line) {
-            // Not offered for this kind of file, or by this kernel: there is room, as poll said.
-            Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(STDERR, line),
-            result => result,
-        })
-    });
-    match written {
-        Ok(_) => Outcome::Written,
-        Err(_) => Outcome::Lost,
-    }
+    then.mode != 0 && is_still(STDERR, &then)
 }
 
-/// Runs `write` with SIGPIPE blocked, and takes back the one that it raises: our own handler would come in again for ever.
-fn without_sigpipe(write: impl FnOnce() -> sys::Result<usize>) -> sys::Result<usize> {
-    let before = sys::sigprocmask(libc::SIG_BLOCK, sys::SIGPIPE_MASK);
-    let pending_before = sys::sigpending() & sys::SIGPIPE_MASK != 0;
-    let result = write();
-    if result == Err(libc::EPIPE) && !pending_before {
-        sys::take_pending_sigpipe();
+/// Writes the record, if that can be done without waiting. Signals are blocked: a background job is not stopped by
+/// SIGTTOU then, whatever `stty tostop` says.
+pub fn write(record: &Record) -> Outcome {
+    if !is_there() {
+        return Outcome::Absent;
     }
-    sys::sigprocmask(libc::SIG_SETMASK, before);
-    result
+    let kind = MODE.load(Relaxed) & libc::S_IFMT;
+    // A pipe with room for less than a page, a terminal that was stopped by ^S: not now.
+    if sys::poll_now(STDERR, libc::POLLOUT).unwrap_or(0) & libc::POLLOUT == 0 {
+        return Outcome::Lost;
+    }
+    // A terminal says that it has room although a line does not fit, and has no other way to write without waiting than
+    // a description of our own.
+    let own = match kind {
+        libc::S_IFCHR => match sys::open(c"/proc/self/fd/2", libc::O_WRONLY | OPEN_FLAGS, 0) {
+            Ok(own) => Some(own),
+            Err(_) => return Outcome::Lost,
+        },
+        _ => None,
+    };
+    let fd = own.as_ref().map_or(STDERR, sys::Fd::raw);
+    let whole = with_line(record, |line| {
+        let written = sys::write_quietly(|| match kind {
+            libc::S_IFIFO | libc::S_IFSOCK => match sys::write_nowait(fd, line) {
+                // Before Linux 6.4: but there is room for a page, as poll said.
+                Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(fd, line),
+                result => result,
+            },
+            _ => sys::write(fd, line),
+        });
+        written == Ok(line.len())
+    });
+    match whole {
+        true => Outcome::Written,
+        false => Outcome::Lost,
+    }
 }
