@@ -30,6 +30,10 @@ impl Case {
         Case { bare, ..self }
     }
 
+    fn preloaded(self, preloaded: End) -> Self {
+        Case { preloaded, ..self }
+    }
+
     fn env(mut self, name: &'static str, value: &'static str) -> Self {
         self.env.push((name, value));
         self
@@ -97,6 +101,15 @@ const HANDLER_RAN: End = End::Exit(7);
 /// SIGPIPE killed a child of the program.
 const CHILD_KILLED: End = End::Exit(128 + libc::SIGPIPE);
 
+/// `runaway` used more of the CPU than a program that does nothing useful should.
+const BUSY: End = End::Exit(8);
+/// `eager` has seen bytes go to nobody.
+const LOST_IT: End = End::Exit(8);
+/// `inert` has seen a trace of the library.
+const TRACE: End = End::Exit(3);
+/// The filter of a program that has put itself under seccomp killed it.
+const FILTERED: End = End::Signal(libc::SIGSYS);
+
 /// Dies bare, lives preloaded.
 fn saved(line: &'static str) -> Case {
     Case {
@@ -139,6 +152,10 @@ pub fn cases() -> Vec<Case> {
     all.extend(traces());
     all.extend(life());
     all.extend(settings());
+    all.extend(runaways());
+    all.extend(eager());
+    all.extend(seccomp());
+    all.extend(only());
     all
 }
 
@@ -447,5 +464,132 @@ fn settings() -> Vec<Case> {
             .bad_setting("NOPIPE_FORMAT", "xml"),
         // An empty value is as good as none.
         saved("reset send").env("NOPIPE_HANDLERS", ""),
+    ]
+}
+
+/// Programs that never look at the result of a write.
+fn runaways() -> Vec<Case> {
+    vec![
+        saved("runaway main write"),
+        saved("runaway main send"),
+        saved("runaway main dprintf"),
+        saved("runaway pipe write"),
+        saved("runaway main sendmsg").env("NOPIPE_RUNAWAY", "throttle:10"),
+        same("runaway main write", KILLED).env("NOPIPE_RUNAWAY", "kill"),
+        same("runaway main send", KILLED).env("NOPIPE_RUNAWAY", "kill:10"),
+        saved("runaway main write").env("NOPIPE_RUNAWAY", "off").preloaded(BUSY),
+        same("runaway inetd write", KILLED),
+        same("runaway inetd send", KILLED),
+        same("runaway inetd dprintf", KILLED),
+        same("runaway stdin write", KILLED),
+        saved("runaway inetd writev").env("NOPIPE_RUNAWAY", "throttle:10"),
+        saved("runaway blocked write").bare(BUSY),
+        saved("runaway blocked send").bare(BUSY),
+        same("runaway worker write", CHILD_KILLED),
+        same("runaway worker send", CHILD_KILLED),
+        saved("runaway prefork write").bare(CHILD_KILLED),
+        saved("runaway background send").bare(CHILD_KILLED),
+        saved("runaway twice write").bare(CHILD_KILLED),
+        saved("runaway reaped write").bare(CHILD_KILLED),
+        same("runaway service write", FINE),
+        same("runaway ignored write", BUSY),
+        same("runaway handler write", HANDLER_RAN).env("NOPIPE_RUNAWAY", "kill:10"),
+        saved("runaway count write 999"),
+        saved("runaway count send 999"),
+        saved("runaway count write 20000").env("NOPIPE_RUNAWAY", "off"),
+        // Whoever were slowed down would be told so.
+        saved("runaway different write").env("NOPIPE_LEVEL", "warning"),
+        saved("runaway different send").env("NOPIPE_LEVEL", "warning"),
+    ]
+}
+
+/// `NOPIPE_EAGER=on`, and what is not so without it.
+fn eager() -> Vec<Case> {
+    let noticed = |line| saved(line).bare(LOST_IT).env("NOPIPE_EAGER", "on");
+    vec![
+        same("eager first write", LOST_IT),
+        same("eager first send", LOST_IT),
+        noticed("eager first write"),
+        noticed("eager first __write"),
+        noticed("eager first writev"),
+        noticed("eager first pwritev2"),
+        noticed("eager first pwritev64v2"),
+        noticed("eager first send"),
+        noticed("eager first __send"),
+        noticed("eager first sendto"),
+        noticed("eager first sendmsg"),
+        noticed("eager first sendmmsg"),
+        noticed("eager first sendfile"),
+        noticed("eager first sendfile64"),
+        noticed("eager first splice"),
+        // No hook sees what stdio writes.
+        same("eager first dprintf", LOST_IT).env("NOPIPE_EAGER", "on"),
+        noticed("eager unix write"),
+        // A half-closing client gets its answer, unless.
+        same("eager half write", FINE),
+        same("eager half write", FINE)
+            .preloaded(LOST_IT)
+            .env("NOPIPE_EAGER", "on"),
+        same("eager alive write", FINE).env("NOPIPE_EAGER", "on"),
+        same("eager alive send", FINE).env("NOPIPE_EAGER", "on"),
+        same("eager sealed write", LOST_IT).env("NOPIPE_EAGER", "on"),
+        saved("reset write").env("NOPIPE_EAGER", "on"),
+        saved("reset send").env("NOPIPE_EAGER", "on"),
+        saved("vanished_tcp write v4").env("NOPIPE_EAGER", "on"),
+        saved("vanished_tcp send v4").env("NOPIPE_EAGER", "on"),
+        saved("vanished_pipe write pipe").env("NOPIPE_EAGER", "on"),
+        saved("self_shutdown tcp write").env("NOPIPE_EAGER", "on"),
+    ]
+}
+
+/// The program has put itself under seccomp.
+fn seccomp() -> Vec<Case> {
+    let has_libseccomp = std::path::Path::new("/usr/lib/x86_64-linux-gnu/libseccomp.so.2").exists();
+    vec![
+        saved("seccomp strict write"),
+        saved("seccomp prctl write"),
+        saved("seccomp prctl writev"),
+        saved("seccomp prctl pwritev2"),
+        saved("seccomp prctl send"),
+        saved("seccomp prctl sendmsg"),
+        saved("seccomp prctl sendmmsg"),
+        saved("seccomp syscall write"),
+        saved("seccomp syscall send"),
+        saved("seccomp libseccomp write").skipped_if(!has_libseccomp, "no libseccomp"),
+        saved("seccomp libseccomp send").skipped_if(!has_libseccomp, "no libseccomp"),
+        saved("seccomp prctl write").env("NOPIPE_EAGER", "on"),
+        saved("seccomp thread write"),
+        same("seccomp purpose write", KILLED),
+        same("seccomp forbidden write", KILLED).preloaded(FILTERED),
+        saved("seccomp inherited write"),
+        saved("seccomp inherited send"),
+    ]
+}
+
+/// `NOPIPE_ONLY` excludes the program: it is as without the library, to the last detail.
+fn only() -> Vec<Case> {
+    let elsewhere = |line, end| same(line, end).env("NOPIPE_ONLY", "elsewhere").silent();
+    vec![
+        same("inert disposition", FINE).preloaded(TRACE),
+        same("inert send", FINE).preloaded(TRACE),
+        elsewhere("inert disposition", FINE),
+        elsewhere("inert send", FINE),
+        elsewhere("readback", FINE),
+        elsewhere("readback", FINE).sigpipe_ignored(),
+        elsewhere("children", FINE),
+        elsewhere("vanished_tcp send v4", KILLED),
+        elsewhere("vanished_tcp dprintf v4", KILLED),
+        elsewhere("vanished_pipe write pipe", KILLED),
+        elsewhere("own_handler counts write", HANDLER_RAN),
+        elsewhere("own_handler exits send", HANDLER_RAN),
+        elsewhere("own_handler runs send", FINE),
+        elsewhere("one_shot vanish", KILLED),
+        elsewhere("blocked pending write", FINE),
+        elsewhere("blocked unblock send", KILLED),
+        elsewhere("on_purpose raise default", KILLED),
+        elsewhere("refused blocking v4 send", KILLED),
+        elsewhere("unix_peer path", KILLED),
+        elsewhere("eager first write", LOST_IT).env("NOPIPE_EAGER", "on"),
+        elsewhere("runaway worker write", CHILD_KILLED),
     ]
 }
