@@ -23,8 +23,16 @@ install_packages() {
 	say "installing Debian packages: ${missing[*]}"
 	[ -n "${apt_updated:-}" ] || apt-get -qq update
 	apt_updated=yes
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null
+	apt_install "${missing[@]}" && return
+	# One that does not install must not keep the others away.
+	local failed=()
+	for name in "${missing[@]}"; do
+		apt_install "$name" || failed+=("$name")
+	done
+	[ ${#failed[@]} = 0 ] || { say "these do not install: ${failed[*]}" && return 1; }
 }
+
+apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1; }
 
 # need COMMAND=PACKAGE…: installs what is missing, or says which tool it cannot go on without.
 need() {

@@ -7,7 +7,7 @@
 //! It costs nothing while it is off: when it is on, the hooks' slots are aimed at functions that ask first, and those have
 //! slots of their own for what was there.
 
-use crate::{config, sys};
+use crate::{config, seal, sys};
 use core::ffi::c_int;
 
 /// At start-up.
@@ -18,9 +18,10 @@ pub fn start() {
 }
 
 /// Whether a write to `fd` would be lost: the peer has sent its FIN, and nothing else has happened yet. After a reset the
-/// kernel itself refuses, and says why.
+/// kernel itself refuses, and says why. Under seccomp of the program's own nobody is asked.
 pub fn would_be_lost(fd: c_int) -> bool {
-    sys::poll_now(fd, libc::POLLRDHUP)
+    !seal::is_sealed()
+        && sys::poll_now(fd, libc::POLLRDHUP)
         .is_ok_and(|events| events & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) == libc::POLLRDHUP)
 }
 

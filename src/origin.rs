@@ -58,6 +58,10 @@ impl Origin {
     }
 }
 
+/// The `syscall` instruction.
+#[cfg(target_arch = "x86_64")]
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
 /// # Safety
 /// `context` is what the kernel passed to the handler.
 #[cfg(target_arch = "x86_64")]
@@ -72,8 +76,13 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
         register(libc::REG_RDX),
     );
     let call = real::call_at(rip);
-    // Only code that we do not know has to be read.
-    if call.is_none() && !seal::is_sealed() && !matches!(sys::bytes_before(rip), Some([.., 0x0f, 0x05])) {
+    // Code of libc's own functions can be read; of other code the kernel is asked first.
+    let is_call = match call {
+        // SAFETY: the two bytes belong to libc's code: the start of a function is where nothing returns to.
+        Some(_) => unsafe { core::ptr::read_unaligned((rip - 2) as *const [u8; 2]) } == SYSCALL,
+        None => seal::is_sealed() || sys::bytes_before(rip).is_some_and(|bytes| bytes.ends_with(&SYSCALL)),
+    };
+    if !is_call {
         return Origin::Unknown;
     }
     // kill(pid, SIGPIPE), with pid our own, our process group or everybody.
