@@ -46,7 +46,7 @@ struct Encoder<'a, const N: usize> {
 impl<const N: usize> Encoder<'_, N> {
     fn begin(&mut self, message: &str) {
         match self.format {
-            Format::Text => push_escaped(self.out, message, Format::Text),
+            Format::Text => push_escaped(self.out, message),
             Format::Json => {
                 self.out.push_str("{\"message\":");
                 push_json_string(self.out, message);
@@ -119,20 +119,20 @@ fn push_logfmt_value<const N: usize>(out: &mut Line<N>, value: &str) {
         out.push_str(value);
     } else {
         out.push('"');
-        push_escaped(out, value, Format::Text);
+        push_escaped(out, value);
         out.push('"');
     }
 }
 
 fn push_json_string<const N: usize>(out: &mut Line<N>, value: &str) {
     out.push('"');
-    push_escaped(out, value, Format::Json);
+    push_escaped(out, value);
     out.push('"');
 }
 
-/// Quotes, backslashes and every character that could end a line, drive a terminal or reorder text, escaped:
-/// `\u00NN` in JSON (RFC 8259), `\xNN` for ASCII in text.
-fn push_escaped<const N: usize>(out: &mut Line<N>, text: &str, format: Format) {
+/// Quotes, backslashes and every character that could end a line, drive a terminal or reorder text, escaped as
+/// in JSON (RFC 8259): readers of logfmt take a quoted value for a JSON string.
+fn push_escaped<const N: usize>(out: &mut Line<N>, text: &str) {
     for c in text.chars() {
         match c {
             '"' | '\\' => {
@@ -143,10 +143,6 @@ fn push_escaped<const N: usize>(out: &mut Line<N>, text: &str, format: Format) {
             '\t' => out.push_str("\\t"),
             ' '..='~' => out.push(c),
             _ if is_harmless(c) => out.push(c),
-            '\0'..='\x7f' if format == Format::Text => {
-                out.push_str("\\x");
-                push_hex(out, c as u32, 2);
-            }
             // Tags and variation selectors, which nobody sees; what remains lies in the basic plane: four digits do.
             '\u{e0000}'.. => out.push('?'),
             _ => {
@@ -209,7 +205,7 @@ mod tests {
         let name = "x\" cause=\"forged\nline\\ \u{1b}[2J\u{2028}\u{202e}é";
         assert_eq!(
             encoded(Format::Text, "m", &[("peer", name)]),
-            r#"m peer="x\" cause=\"forged\nline\\ \x1b[2J\u2028\u202eé""#
+            r#"m peer="x\" cause=\"forged\nline\\ \u001b[2J\u2028\u202eé""#
         );
         let json = encoded(Format::Json, "m", &[("peer_address", name)]);
         assert_eq!(
