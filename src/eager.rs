@@ -22,7 +22,7 @@ pub fn start() {
 pub fn would_be_lost(fd: c_int) -> bool {
     !seal::is_sealed()
         && sys::poll_now(fd, libc::POLLRDHUP)
-        .is_ok_and(|events| events & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) == libc::POLLRDHUP)
+            .is_ok_and(|events| events & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) == libc::POLLRDHUP)
 }
 
 /// Whether it was us, not the kernel, who let a call on `fd` fail with EPIPE.

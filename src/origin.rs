@@ -79,7 +79,7 @@ unsafe fn from_registers(context: *const libc::ucontext_t, pid: c_int) -> Origin
     // Code of libc's own functions can be read; of other code the kernel is asked first.
     let is_call = match call {
         // SAFETY: the two bytes belong to libc's code: the start of a function is where nothing returns to.
-        Some(_) => unsafe { core::ptr::read_unaligned((rip - 2) as *const [u8; 2]) } == SYSCALL,
+        Some(_) => SYSCALL == unsafe { core::ptr::read_unaligned((rip - 2) as *const [u8; 2]) },
         None => seal::is_sealed() || sys::bytes_before(rip).is_some_and(|bytes| bytes.ends_with(&SYSCALL)),
     };
     if !is_call {
