@@ -153,11 +153,13 @@ fn push_escaped<const N: usize>(out: &mut Line<N>, text: &str) {
     }
 }
 
-/// Whether a character beyond ASCII may be shown as it is: no C1 control, no invisible or direction mark, no line separator.
+/// Whether a character beyond ASCII may be shown as it is: no C1 control, no invisible or direction mark, no line
+/// separator, and no blank but the ASCII one, so that nothing looks like the end of a field.
 fn is_harmless(c: char) -> bool {
     !matches!(c,
-        '\0'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..)
+        '\0'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{1680}' | '\u{180e}' | '\u{2000}'..='\u{200f}'
+        | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{e0000}'..)
 }
 
 fn push_hex<const N: usize>(out: &mut Line<N>, n: u32, width: u32) {
