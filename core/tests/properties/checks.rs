@@ -1,0 +1,223 @@
+//! What must hold for any input. The property tests and the fuzzers (fuzz/) share it.
+
+use log::kv::{self, Key, Source, VisitSource};
+use nopipe_core::encode::{Format, encode};
+use nopipe_core::endpoint::Endpoint;
+use nopipe_core::event::FIELDS;
+use nopipe_core::line::Line;
+use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// A value of a field.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    Number(u64),
+    Text(String),
+}
+
+/// Key-values, as a sink gets them.
+struct Pairs<'a>(&'a [(usize, Value)]);
+
+impl Source for Pairs<'_> {
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        for (field, value) in self.0 {
+            let value = match value {
+                Value::Number(number) => kv::Value::from(*number),
+                Value::Text(text) => kv::Value::from(text.as_str()),
+            };
+            to.visit_pair(Key::from_str(FIELDS[*field].key), value)?;
+        }
+        Ok(())
+    }
+}
+
+const MESSAGE: &str = "peer vanished";
+
+/// Fields (by their place in FIELDS, each at most once) and their values come out of both encodings as they went in.
+pub fn encoding(pairs: &[(usize, Value)]) {
+    for format in [Format::Text, Format::Json] {
+        let expected = expected(format, pairs);
+        let all = parsed::<65536>(format, pairs);
+        if pairs
+            .iter()
+            .all(|(_, value)| !matches!(value, Value::Text(text) if text.len() > 1000))
+        {
+            assert_eq!(all, expected);
+        }
+        // Where not all has room, the fields that are there are whole.
+        let some = parsed::<128>(format, pairs);
+        assert!(
+            some.iter().all(|pair| expected.contains(pair)),
+            "{some:?} of {expected:?}"
+        );
+    }
+}
+
+/// The names that fields have in a format; what cannot be shown is a question mark. Text has no numbers.
+fn expected(format: Format, pairs: &[(usize, Value)]) -> Vec<(String, Value)> {
+    let shown = |value: &Value| match value {
+        Value::Number(number) if format == Format::Text => Value::Text(number.to_string()),
+        Value::Number(number) => Value::Number(*number),
+        Value::Text(text) => Value::Text(text.chars().map(|c| if c >= '\u{e0000}' { '?' } else { c }).collect()),
+    };
+    let pairs = pairs.iter().filter_map(|(field, value)| {
+        let name = match format {
+            Format::Text => FIELDS[*field].text,
+            Format::Json => FIELDS[*field].json,
+        };
+        Some((name?.to_owned(), shown(value)))
+    });
+    let mut pairs: Vec<_> = pairs.collect();
+    if format == Format::Json {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    pairs
+}
+
+fn parsed<const N: usize>(format: Format, pairs: &[(usize, Value)]) -> Vec<(String, Value)> {
+    let mut line = Box::new(Line::<N>::new());
+    encode(format, MESSAGE, &Pairs(pairs), &mut *line);
+    let line = line.as_str();
+    assert!(line.len() < N, "no room for the line feed");
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+    match format {
+        Format::Text => parse_logfmt(line),
+        Format::Json => parse_json(line),
+    }
+}
+
+fn parse_json(line: &str) -> Vec<(String, Value)> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+    assert_eq!(object["message"], MESSAGE);
+    let fields = object.into_iter().filter(|(name, _)| name != "message");
+    let mut fields: Vec<_> = fields
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => (name, Value::Text(text)),
+            value => (name, Value::Number(value.as_u64().unwrap())),
+        })
+        .collect();
+    fields.sort_by(|a, b| a.0.cmp(&b.0));
+    fields
+}
+
+/// As the logfmt decoder that Loki and others use: pairs between blanks, a quoted value is a JSON string.
+fn parse_logfmt(line: &str) -> Vec<(String, Value)> {
+    let mut rest = line.strip_prefix(MESSAGE).unwrap();
+    let mut pairs = Vec::new();
+    while !rest.is_empty() {
+        let (name, behind) = rest.strip_prefix(' ').unwrap().split_once('=').unwrap();
+        let value = if behind.starts_with('"') {
+            let mut json = serde_json::Deserializer::from_str(behind).into_iter::<String>();
+            let text = json.next().unwrap().unwrap();
+            rest = &behind[json.byte_offset()..];
+            Value::Text(text)
+        } else {
+            let end = behind.find(|c: char| c.is_whitespace()).unwrap_or(behind.len());
+            let bare = &behind[..end];
+            assert!(!bare.is_empty() && !bare.contains(['"', '=']), "{line:?}");
+            rest = &behind[end..];
+            Value::Text(bare.to_owned())
+        };
+        pairs.push((name.to_owned(), value));
+    }
+    pairs
+}
+
+/// Any bytes as a socket address: the text is the standard library's, or `unknown`.
+pub fn endpoint(bytes: &[u8]) {
+    let end = Endpoint::from_sockaddr(bytes);
+    let expected = match bytes {
+        [2, 0, a, b, ip @ ..] if ip.len() >= 4 => {
+            let ip = [ip[0], ip[1], ip[2], ip[3]];
+            Some(SocketAddr::V4(SocketAddrV4::new(
+                ip.into(),
+                u16::from_be_bytes([*a, *b]),
+            )))
+        }
+        [10, 0, a, b, _, _, _, _, rest @ ..] if rest.len() >= 20 => {
+            let (ip, scope) = rest.split_at(16);
+            let ip = Ipv6Addr::from(<[u8; 16]>::try_from(ip).unwrap());
+            let port = u16::from_be_bytes([*a, *b]);
+            let scope = u32::from_ne_bytes(scope[..4].try_into().unwrap());
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddr::V4(SocketAddrV4::new(ip, port)),
+                None => SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)),
+            })
+        }
+        _ => None,
+    };
+    match (expected, bytes) {
+        (Some(expected), _) => {
+            assert_eq!(end.text(), expected.to_string());
+            assert_eq!(end.port(), Some(expected.port()));
+            let address = end.address().unwrap();
+            let without_scope = address.split('%').next().unwrap();
+            assert_eq!(without_scope.parse(), Ok(expected.ip()));
+        }
+        (None, [1, 0]) => assert_eq!((end.text(), end.address()), ("unnamed", None)),
+        (None, [1, 0, 0, name @ ..]) => assert_unix(&end, &format!("@{}", lossy(name))),
+        (None, [1, 0, path @ ..]) => assert_unix(&end, &lossy(path.split(|&b| b == 0).next().unwrap())),
+        _ => assert_eq!((end.text(), end.address(), end.port()), ("unknown", None, None)),
+    }
+}
+
+fn assert_unix(end: &Endpoint, expected: &str) {
+    if expected.len() <= 109 {
+        assert_eq!(end.text(), expected);
+    } // One that is longer does not come from a kernel: cut.
+    assert_eq!(
+        (end.address(), end.port()),
+        (Some(end.text()).filter(|t| !t.is_empty()), None)
+    );
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks();
+    chunks
+        .map(|chunk| chunk.valid().to_owned() + &"?".repeat(chunk.invalid().len()))
+        .collect()
+}
+
+/// Any bytes as a variable: it is taken, or the default holds and what is allowed is named.
+pub fn setting(name: &[u8], value: &[u8]) {
+    let mut settings = Settings::new();
+    match settings.set(name, value) {
+        Err(Problem::Unknown) => assert!(!VARIABLES.split(", ").any(|known| known.as_bytes() == name)),
+        Err(Problem::Value { allowed }) => {
+            assert!(!allowed.is_empty());
+            assert_eq!(shown(&settings), shown(&Settings::new()));
+        }
+        Ok(()) => {
+            let first = shown(&settings);
+            assert_eq!(settings.set(name, value), Ok(()));
+            assert_eq!(shown(&settings), first);
+        }
+    }
+    if settings.log == Log::File {
+        let parts = settings.file.as_str().split("%%");
+        let expected: Vec<_> = parts.map(|part| part.replace("%p", "42")).collect();
+        let file = settings.file_of::<8192>(42).unwrap();
+        assert_eq!(file.as_str(), expected.join("%") + "\0");
+    }
+    for name in settings.only.as_str().split(',').filter(|names| !names.is_empty()) {
+        assert!(settings.concerns(name.trim_ascii()));
+        assert!(!settings.concerns("no/such/name"));
+    }
+}
+
+fn shown(settings: &Settings) -> String {
+    let Settings {
+        log,
+        file,
+        format,
+        level,
+        pipes,
+        handlers,
+        runaway,
+        runaway_limit,
+        eager,
+        only,
+    } = settings;
+    let (file, only) = (file.as_str(), only.as_str());
+    format!("{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {only}")
+}
