@@ -101,6 +101,22 @@ impl Cause {
     /// How many causes there are.
     pub const COUNT: usize = Cause::ReaderGone as usize + 1;
 
+    /// All causes, in the order of their numbers.
+    pub const ALL: [Cause; Self::COUNT] = [
+        Cause::Reset,
+        Cause::Closed,
+        Cause::Timeout,
+        Cause::Unreachable,
+        Cause::NeverConnected,
+        Cause::SelfShutdown,
+        Cause::ReaderGone,
+    ];
+
+    /// The cause of this number.
+    pub fn from_number(number: u64) -> Option<Cause> {
+        Self::ALL.into_iter().find(|&cause| cause as u64 == number)
+    }
+
     /// The value of the field `cause`.
     pub fn name(self) -> &'static str {
         match self {

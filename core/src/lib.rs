@@ -10,6 +10,7 @@
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
+//! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
 //! | [`time`] | RFC 3339 |
@@ -23,6 +24,7 @@ pub mod event;
 pub mod line;
 pub mod runaway;
 pub mod settings;
+pub mod stats;
 mod sync;
 pub mod table;
 pub mod time;

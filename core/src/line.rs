@@ -128,6 +128,12 @@ impl<const N: usize> Line<N> {
     }
 }
 
+impl<const N: usize> core::fmt::Debug for Line<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
 impl<const N: usize> Default for Line<N> {
     fn default() -> Self {
         Self::new()
