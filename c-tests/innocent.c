@@ -1,6 +1,6 @@
 /*
  * innocent: a raw system call fails, and its other arguments happen to be the numbers of living sockets. Whoever looks
- * for the dead end among the registers must leave no trace on those: no empty datagram.
+ * for the dead end among the registers must leave no trace on those: no empty datagram, no empty packet.
  */
 #include "calls.h"
 
@@ -19,11 +19,19 @@ int main(void)
 	CHECK(pipe(ends) == 0);
 	put(ends[1], bytes, sizeof bytes);
 
+	int pair[2];
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+
 	/* tee(in, out, length, flags): the length is the number of a connected datagram socket. */
 	struct dead_pipe dead = dead_pipe();
 	CHECK(dup2(sender, NUMBER) == NUMBER);
 	expect_dead_pipe(&dead, "libc");
 	CHECK_FAILS(syscall(SYS_tee, ends[0], dead.fd, NUMBER, 0), EPIPE);
 	CHECK_FAILS(recv(receiver, bytes, sizeof bytes, MSG_DONTWAIT), EAGAIN);
+
+	/* And now of a SEQPACKET socket. */
+	CHECK(dup2(pair[0], NUMBER) == NUMBER);
+	CHECK_FAILS(syscall(SYS_tee, ends[0], dead.fd, NUMBER, 0), EPIPE);
+	CHECK_FAILS(recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT), EAGAIN);
 	return 0;
 }

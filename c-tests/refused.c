@@ -5,6 +5,7 @@
  *   unchecked non-blocking; the first write says ECONNREFUSED
  *   retried   refused, then connected by the same socket: that peer vanishes
  *   reused    refused and closed; the descriptor's number then is a connection whose peer vanishes
+ *   fastopen  no connect: a first send with MSG_FASTOPEN is refused
  *   never     connect was not even called: there is no address to name
  */
 #include "calls.h"
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
 	CHECK(fd >= 0);
 	if (strcmp(kind, "blocking") == 0) {
 		CHECK_FAILS(connect(fd, (struct sockaddr *)&target, length), ECONNREFUSED);
+	} else if (strcmp(kind, "fastopen") == 0) {
+		CHECK_FAILS(sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&target, length), ECONNREFUSED);
 	} else if (strcmp(kind, "never") != 0) {
 		CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
 		CHECK_FAILS(connect(fd, (struct sockaddr *)&target, length), EINPROGRESS);

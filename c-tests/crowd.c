@@ -1,0 +1,29 @@
+/*
+ * crowd: many more peers vanish than the library remembers, in several threads at a time, each once. Says how many.
+ */
+#include "check.h"
+
+enum { THREADS = 4, PEERS = 5000 };
+
+static void *lose_peers(void *arg)
+{
+	for (int i = 0; i < PEERS; i++) {
+		int ends[2];
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+		close(ends[1]);
+		CHECK_FAILS(write(ends[0], "x", 1), EPIPE);
+		close(ends[0]);
+	}
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, lose_peers, NULL) == 0);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	say("%d", THREADS * PEERS);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/*
+ * file_limit BYTES: the program's files may not grow beyond so many bytes (`ulimit -f`, systemd's LimitFSIZE=). Who
+ * writes more is killed by SIGXFSZ: no line of a log is worth that. Nothing is said on the output, which is a file.
+ */
+#include "check.h"
+
+#include <sys/resource.h>
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	rlim_t bytes = (rlim_t)atoi(argv[1]);
+	CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, bytes}) == 0);
+	/* The first line may be cut short; only the next one finds the file full. */
+	for (int i = 0; i < 3; i++) {
+		struct connection c = dead_tcp("v4");
+		sigset_t pending;
+		CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+		CHECK(sigpending(&pending) == 0 && sigisemptyset(&pending));
+	}
+	return 0;
+}
