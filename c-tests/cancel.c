@@ -1,12 +1,12 @@
 /*
- * cancel CALL: a thread blocked in the call is cancelled. The call is unwound through the library's frame: the cleanup
+ * cancel CALL [asynchronous]: a thread blocked in the call is cancelled. The call is unwound through the library's frame: the cleanup
  * handlers of the program must run (compiled with -fexceptions, so that they are part of the unwinding).
  */
 #include "calls.h"
 
 static char big[16384];
 static volatile int cleaned, started;
-static int fd;
+static int fd, cancel_type = PTHREAD_CANCEL_DEFERRED;
 static const struct call *call;
 
 static void clean(void *which)
@@ -19,6 +19,7 @@ static void *block(void *arg)
 	int one = 1, ten = 10;
 	pthread_cleanup_push(clean, &one);
 	pthread_cleanup_push(clean, &ten);
+	CHECK(pthread_setcanceltype(cancel_type, NULL) == 0);
 	started = 1;
 	if (call) {
 		/* A full buffer and a reader that does not read: one of these blocks. */
@@ -51,11 +52,21 @@ static struct sockaddr_storage full_listener(void)
 	return target;
 }
 
+static void cancel_and_join(pthread_t thread)
+{
+	void *result;
+	CHECK(pthread_cancel(thread) == 0);
+	CHECK(pthread_join(thread, &result) == 0);
+	CHECK(result == PTHREAD_CANCELED);
+}
+
 int main(int argc, char **argv)
 {
-	CHECK(argc == 2);
+	CHECK(argc == 2 || argc == 3);
 	struct sockaddr_storage target = {0};
 	int ends[2];
+	if (argc == 3)
+		cancel_type = PTHREAD_CANCEL_ASYNCHRONOUS;
 	if (strcmp(argv[1], "connect") == 0) {
 		target = full_listener();
 		fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -70,14 +81,11 @@ int main(int argc, char **argv)
 	}
 
 	pthread_t thread;
-	void *result;
 	CHECK(pthread_create(&thread, NULL, block, &target) == 0);
 	while (!started)
 		usleep(1000);
 	usleep(200000); /* now it blocks */
-	CHECK(pthread_cancel(thread) == 0);
-	CHECK(pthread_join(thread, &result) == 0);
-	CHECK(result == PTHREAD_CANCELED);
+	cancel_and_join(thread);
 	CHECK(cleaned == 11);
 
 	/* And the library works on. */

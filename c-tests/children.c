@@ -39,6 +39,14 @@ static void by_vfork(void)
 	wait_for_success(child);
 }
 
+static void by_clone(void)
+{
+	pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (child == 0)
+		exec_grep();
+	wait_for_success(child);
+}
+
 /* The child changes the disposition for the program it starts; its parent's own must stay. */
 static void by_fork_ignoring(void)
 {
@@ -115,6 +123,7 @@ static const struct {
 } ways[] = {
 	{"fork", by_fork},
 	{"vfork", by_vfork},
+	{"clone", by_clone},
 	{"fork, SIG_IGN", by_fork_ignoring},
 	{"vfork, SIG_IGN", by_vfork_ignoring},
 	{"vfork, SIG_DFL", by_vfork_defaulting},

@@ -1,9 +1,13 @@
 /*
- * in_handler: write() and sigaction() are async-signal-safe, so programs call them in handlers: here a timer's handler
- * interrupts the main program again and again in the middle of the same calls. Nothing may hang.
+ * in_handler CASE: write() and sigaction() are async-signal-safe, so programs call them in handlers: here a timer's
+ * handler interrupts the main program again and again, in the middle of what may hold a lock. Nothing may hang.
+ *   write, sigaction  the same calls
+ *   malloc, dlopen    the heap, the loader
+ *   printf            a stream, flushed to a vanished peer
  */
 #include "check.h"
 
+#include <dlfcn.h>
 #include <sys/time.h>
 
 static struct connection ours, handlers;
@@ -26,8 +30,35 @@ static void tick(int signal)
 	errno = error;
 }
 
-int main(void)
+static void set_and_look(void)
 {
+	struct sigaction old;
+	CHECK(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, &old) == 0);
+	CHECK(old.sa_handler == on_pipe || old.sa_handler == SIG_DFL);
+}
+
+static void allocate(void)
+{
+	void *parts[50];
+	for (size_t i = 0; i < 50; i++)
+		CHECK((parts[i] = malloc(i * 997)));
+	for (size_t i = 0; i < 50; i++)
+		free(parts[i]);
+}
+
+static void load(void)
+{
+	/* Not in memory before, and not afterwards. */
+	void *library = dlopen("libutil.so.1", RTLD_NOW);
+	CHECK(library);
+	CHECK(dlclose(library) == 0);
+	CHECK(dlsym(RTLD_DEFAULT, "write"));
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	const char *kind = argv[1];
 	ours = dead_tcp("v4");
 	handlers = dead_tcp("v4");
 	say("expect peer=%s", ours.peer);
@@ -35,11 +66,20 @@ int main(void)
 	struct itimerval often = {.it_interval.tv_usec = 500, .it_value.tv_usec = 500};
 	CHECK(sigaction(SIGALRM, &(struct sigaction){.sa_handler = tick, .sa_flags = SA_RESTART}, NULL) == 0);
 	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	FILE *stream = fdopen(ours.fd, "w");
+	CHECK(stream);
+	CHECK_FAILS(write(ours.fd, "x", 1), EPIPE);
 	while (ticks < 300) {
-		struct sigaction old;
-		CHECK_FAILS(write(ours.fd, "x", 1), EPIPE);
-		CHECK(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, &old) == 0);
-		CHECK(old.sa_handler == on_pipe || old.sa_handler == SIG_DFL);
+		if (strcmp(kind, "malloc") == 0)
+			allocate();
+		else if (strcmp(kind, "dlopen") == 0)
+			load();
+		else if (strcmp(kind, "printf") == 0)
+			fprintf(stream, "%d %s %f\n", ticks, kind, ticks / 7.0);
+		else if (strcmp(kind, "sigaction") == 0)
+			set_and_look();
+		else
+			CHECK_FAILS(write(ours.fd, "x", 1), EPIPE);
 	}
 	return 0;
 }

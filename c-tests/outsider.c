@@ -4,11 +4,21 @@
  *   sigaction, ignore    its constructor sets a disposition, which holds in main
  *   raise                its constructor raises SIGPIPE: that kills, as ever
  *   destructor           its destructor writes to a vanished peer
+ *   late                  a constructor of the program's own, which runs after the preloaded library's, writes to one
  *   flush                exit() flushes a stream whose peer has vanished
  */
 #include "check.h"
 
 void outsider_after_start(void);
+
+__attribute__((constructor)) static void late(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "late") != 0)
+		return;
+	struct connection c = dead_tcp("v4");
+	expect_dead(&c, "write", "");
+	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+}
 
 int main(int argc, char **argv)
 {

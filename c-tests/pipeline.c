@@ -1,6 +1,7 @@
 /*
  * pipeline dies|lives: the program starts another, as in `zcat | head`, and the reader of its output goes. That one is
  * to end by SIGPIPE as pipelines do, unless NOPIPE_PIPES=survive.
+ * pipeline popen: the same by popen; the exit status is SIGPIPE's.
  */
 #include "check.h"
 
@@ -9,6 +10,14 @@ int main(int argc, char **argv)
 	CHECK(argc == 2);
 	if (strcmp(argv[1], "write") == 0) {
 		CHECK_FAILS(write(1, "x", 1), EPIPE);
+		return 0;
+	}
+	if (strcmp(argv[1], "popen") == 0) {
+		char line[8];
+		FILE *stream = popen("exec yes", "r");
+		CHECK(stream && fgets(line, sizeof line, stream));
+		int ended = pclose(stream);
+		CHECK(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGPIPE);
 		return 0;
 	}
 	struct dead_pipe dead = dead_pipe();

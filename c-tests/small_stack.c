@@ -3,6 +3,7 @@
  *   thread     a thread with the smallest stack that there is
  *   usual      an alternate signal stack of 8 KiB: what SIGSTKSZ was for decades
  *   alternate  one with 4 KiB above what the kernel needs for its signal frame
+ *   measured   how much of a painted one the library's handler uses beyond the kernel's signal frame: at most 4 KiB
  */
 #include "check.h"
 
@@ -18,6 +19,47 @@ static void *fail(void *arg)
 	return NULL;
 }
 
+enum { PAINTED = 65536, PAINT = 0xa5 };
+
+static unsigned char painted[PAINTED];
+
+/* What was used of the painted stack since it was painted. */
+static size_t used(void)
+{
+	size_t lowest = 0;
+	while (lowest < PAINTED && painted[lowest] == PAINT)
+		lowest++;
+	memset(painted, PAINT, PAINTED);
+	return PAINTED - lowest;
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+static void measure(void)
+{
+	memset(painted, PAINT, PAINTED);
+	CHECK(sigaltstack(&(stack_t){.ss_sp = painted, .ss_size = PAINTED}, NULL) == 0);
+	CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing, .sa_flags = SA_ONSTACK}, NULL) == 0);
+	CHECK(raise(SIGUSR1) == 0);
+	size_t frame = used();
+	/* write and dprintf leave everything to the handler. The first failure is logged, the others are not. */
+	for (int i = 0; i < 3; i++) {
+		CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+		size_t beyond = used() - frame;
+		say("stack of the handler, failure %d: %zu bytes beyond the kernel's %zu", i + 1, beyond, frame);
+		CHECK(beyond <= 4096);
+	}
+	struct dead_pipe dead = dead_pipe();
+	expect_dead_pipe(&dead, "write");
+	CHECK(dprintf(dead.fd, "x") == -1);
+	size_t beyond = used() - frame;
+	say("stack of the handler, a pipe: %zu bytes", beyond);
+	CHECK(beyond <= 4096);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
@@ -30,6 +72,10 @@ int main(int argc, char **argv)
 		CHECK(pthread_attr_setstacksize(&small, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0);
 		CHECK(pthread_create(&thread, &small, fail, NULL) == 0);
 		CHECK(pthread_join(thread, NULL) == 0);
+		return 0;
+	}
+	if (strcmp(argv[1], "measured") == 0) {
+		measure();
 		return 0;
 	}
 	/* The stack ends at a page that cannot be written. */

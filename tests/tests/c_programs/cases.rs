@@ -270,10 +270,15 @@ fn peers() -> Vec<Case> {
             .env("NOPIPE_PIPES", "native")
             .silent(),
         same("pipeline dies", FINE),
+        same("pipeline popen", FINE),
         saved("pipeline lives")
             .bare(CHILD_KILLED)
             .env("NOPIPE_PIPES", "survive"),
     ]
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn has_mptcp() -> bool {
@@ -398,12 +403,26 @@ fn traces() -> Vec<Case> {
         saved("small_stack thread").release_only(),
         saved("small_stack usual").release_only(),
         saved("small_stack alternate").release_only(),
+        saved("small_stack measured").release_only(),
+        saved("daemon others"),
+        saved("daemon all"),
+        // Its lines are on standard error until something else is there.
+        saved("daemon others").env("NOPIPE_LOG", "stderr").silent(),
+        saved("daemon all").env("NOPIPE_LOG", "stderr").silent(),
+        saved("forgetful environment"),
+        saved("forgetful memory"),
+        saved("forgetful name"),
+        saved("forgetful child"),
+        saved("forgetful root").skipped_if(!is_root(), "needs root").silent(),
+        saved("no_proc hidden").skipped_if(!is_root(), "needs root"),
+        saved("no_proc unmounted").skipped_if(!is_root(), "needs root"),
+        saved("loaded deepbind"),
+        saved("loaded dlmopen"),
     ]
 }
 
 /// Threads, children, and what happens before and after main.
 fn life() -> Vec<Case> {
-    let is_root = rustix::process::geteuid().is_root();
     vec![
         saved("threads own"),
         saved("threads shared"),
@@ -414,14 +433,19 @@ fn life() -> Vec<Case> {
         saved("forked exec").bare(CHILD_KILLED),
         // Its lines are another matter: log level error shows none.
         saved("forked storm").env("NOPIPE_LEVEL", "error"),
-        same("pid_one", FINE).skipped_if(!is_root, "needs root"),
-        saved("in_handler").env("NOPIPE_RUNAWAY", "off"),
+        same("pid_one", FINE).skipped_if(!is_root(), "needs root"),
+        saved("in_handler write").env("NOPIPE_RUNAWAY", "off"),
+        saved("in_handler sigaction").env("NOPIPE_RUNAWAY", "off"),
+        saved("in_handler malloc").env("NOPIPE_RUNAWAY", "off"),
+        saved("in_handler dlopen").env("NOPIPE_RUNAWAY", "off"),
+        saved("in_handler printf").env("NOPIPE_RUNAWAY", "off"),
         saved("outsider write"),
         saved("outsider send"),
         saved("outsider splice"),
         same("outsider sigaction", FINE),
         same("outsider ignore", FINE),
         same("outsider raise", KILLED),
+        saved("outsider late"),
         saved("outsider destructor"),
         saved("outsider flush"),
         same("cancel write", FINE),
@@ -434,6 +458,15 @@ fn life() -> Vec<Case> {
         same("cancel splice", FINE),
         same("cancel vmsplice", FINE),
         same("cancel connect", FINE),
+        same("cancel write asynchronous", FINE),
+        same("cancel sendmsg asynchronous", FINE),
+        same("cancel splice asynchronous", FINE),
+        saved("async_cancel write").env("NOPIPE_RUNAWAY", "off"),
+        saved("async_cancel send").env("NOPIPE_RUNAWAY", "off"),
+        saved("vfork default"),
+        same("vfork handler", FINE),
+        same("vfork ignored", FINE),
+        saved("vfork fails").bare(CHILD_KILLED),
     ]
 }
 
