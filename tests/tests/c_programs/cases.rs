@@ -156,6 +156,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(eager());
     all.extend(seccomp());
     all.extend(only());
+    all.extend(found_by_review());
     all
 }
 
@@ -625,4 +626,36 @@ fn only() -> Vec<Case> {
         elsewhere("eager first write", LOST_IT).env("NOPIPE_EAGER", "on"),
         elsewhere("runaway worker write", CHILD_KILLED),
     ]
+}
+
+/// Bugs that a review has found, where no other group has the place for them.
+fn found_by_review() -> Vec<Case> {
+    vec![
+        saved("forked_vfork fork").bare(CHILD_KILLED),
+        saved("forked_vfork clone").bare(CHILD_KILLED),
+        same("vfork_raise", FINE),
+        saved("file_limit 0").silent(),
+        saved("file_limit 10").env("NOPIPE_LOG", "stderr").silent(),
+        saved("late_library opened"),
+        saved("late_library closed"),
+        saved("late_library twice"),
+        saved("preinit"),
+        runs("number_reused write"),
+        runs("number_reused send"),
+        runs("number_reused sendmmsg"),
+        runs("number_reused sendfile"),
+        runs("number_reused splice"),
+        runs("number_reused dprintf"),
+        same("unroutable", FINE).skipped_if(!is_root(), "needs root"),
+        saved("refused fastopen v4 send").skipped_if(!has_fastopen(), "TCP Fast Open is off"),
+        saved("refused fastopen v6 send").skipped_if(!has_fastopen(), "TCP Fast Open is off"),
+        saved("renamed odd").env("NOPIPE_ONLY", "elsewhere, my prög+"),
+        same("renamed script", FINE).env("NOPIPE_ONLY", "interpreter"),
+    ]
+}
+
+/// Whether clients may use it, ip-sysctl(7).
+fn has_fastopen() -> bool {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_fastopen").unwrap_or_default();
+    setting.trim().parse::<u32>().is_ok_and(|bits| bits & 1 != 0)
 }

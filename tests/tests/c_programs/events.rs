@@ -16,6 +16,7 @@ pub fn check(expected: &[Fields], logged: Vec<Event>, program: &str) -> Result<(
         let Some(at) = left.iter().position(|event| meets(event, wanted)) else {
             return Err(format!("no event with {wanted:?}"));
         };
+        let program = wanted.get("program").map_or(program, String::as_str);
         well_formed(&left.swap_remove(at), program)?;
     }
     match left.first() {
