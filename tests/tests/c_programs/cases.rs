@@ -396,8 +396,8 @@ fn traces() -> Vec<Case> {
         same("untouched success", FINE),
         same("untouched so_error", FINE),
         same("untouched others", FINE),
-        saved("no_trace 100"),
-        saved("no_trace 3000"),
+        saved("no_trace 100").env("NOPIPE_RATE", "1000/1000"),
+        saved("no_trace 3000").env("NOPIPE_RATE", "10000/1000"),
         saved("no_malloc"),
         saved("duplicates"),
         saved("no_descriptors"),
@@ -425,7 +425,7 @@ fn traces() -> Vec<Case> {
 /// Threads, children, and what happens before and after main.
 fn life() -> Vec<Case> {
     vec![
-        saved("threads own"),
+        saved("threads own").env("NOPIPE_RATE", "1000/1000"),
         saved("threads shared"),
         saved("threads toggle").env("NOPIPE_RUNAWAY", "off"),
         saved("forked both").bare(CHILD_KILLED),

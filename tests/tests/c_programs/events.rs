@@ -38,6 +38,31 @@ pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<
         .ok_or_else(|| format!("no warning about {name}"))
 }
 
+/// Takes the summaries that processes write when they exit out of the log. Each process counts for itself: no more than one
+/// summary, which accounts for the lines about its connections.
+///
+/// # Errors
+/// The summary that does not.
+pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
+    let (summaries, others) = logged
+        .drain(..)
+        .partition(|event| event.message == "libnopipe: summary");
+    *logged = others;
+    let summaries: Vec<Event> = summaries;
+    for summary in &summaries {
+        let same_process = |event: &&Event| event.get("pid") == summary.get("pid");
+        let lines = logged
+            .iter()
+            .filter(same_process)
+            .filter(|event| event.get("cause").is_some());
+        let counted = summary.get("lines").and_then(|lines| lines.parse().ok());
+        if counted != Some(lines.count()) || summaries.iter().filter(same_process).count() != 1 {
+            return Err(format!("this does not account for the process's lines: {summary}"));
+        }
+    }
+    Ok(())
+}
+
 /// All fields as wanted; an empty value means that there is no such field. `message` is the line's beginning.
 fn meets(event: &Event, wanted: &Fields) -> bool {
     wanted.iter().all(|(key, value)| match key.as_str() {

@@ -163,6 +163,7 @@ fn check_preloaded(
         .collect();
     let expected = if case.silent { Vec::new() } else { expected? };
     let mut logged = logged.clone()?;
+    events::take_summaries(&mut logged)?;
     if let Some((name, value)) = case.warning {
         events::take_warning(&mut logged, name, value)?;
     }
