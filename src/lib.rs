@@ -23,7 +23,8 @@
 //! | [`seal`] | the program has put itself under seccomp: only count |
 //! | [`report`] | one event for each connection, to the `log` facade |
 //! | [`sink`] | where lines go |
-//! | [`stats`] | counters |
+//! | [`stats`] | counters, that another process can read |
+//! | [`summary`] | the account at exit |
 //! | [`process`] | is this still the process that started up: fork, vfork |
 //! | [`sys`], [`errno`] | system calls; the program's errno |
 #![no_std]
@@ -47,5 +48,6 @@ mod seal;
 mod sigpipe;
 mod sink;
 mod stats;
+mod summary;
 mod sys;
 mod verdict;

@@ -14,29 +14,10 @@
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
 #![allow(unsafe_code)]
 
-use crate::stats::Stats;
+use crate::stats::{self, nopipe_stats};
 use crate::{seal, sys};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
-
-const PAGE: usize = 4096;
-
-#[repr(C, align(4096))]
-struct Own {
-    pid: AtomicI32,
-    /// Set in a process that started up, lost in its forked children.
-    started: AtomicBool,
-    stats: Stats,
-}
-
-// A whole page, so that nothing else is wiped.
-const _: () = assert!(size_of::<Own>() == PAGE);
-
-static OWN: Own = Own {
-    pid: AtomicI32::new(0),
-    started: AtomicBool::new(false),
-    stats: Stats::new(),
-};
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
@@ -61,7 +42,8 @@ extern "C" fn forked() {
 fn note() {
     let pid = sys::getpid();
     LAST.store(pid, Relaxed);
-    OWN.pid.store(pid, Relaxed);
+    let (since, _) = sys::clock_realtime();
+    stats::block().sign(pid as u32, since as u64);
 }
 
 /// At start-up: takes note of who we are.
@@ -69,9 +51,9 @@ pub fn start() {
     // SAFETY: the handler does nothing but two stores. glibc keeps the first 48 without allocating.
     unsafe { __register_atfork(None, None, Some(forked), core::ptr::null_mut()) };
     // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
-    let wiped = unsafe { sys::wipe_on_fork((&raw const OWN).cast(), PAGE) };
+    let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), stats::PAGE) };
     WIPES.store(wiped.is_ok(), Relaxed);
-    OWN.started.store(true, Relaxed);
+    nopipe_stats.started.store(true, Relaxed);
     note();
 }
 
@@ -83,7 +65,7 @@ pub fn is_vfork_child() -> bool {
         return false;
     }
     let pid = sys::getpid();
-    let is_vfork_child = match OWN.pid.load(Relaxed) {
+    let is_vfork_child = match known_pid() {
         known if known == pid => return false,
         // A child of _Fork(3) or of a raw clone, or a vfork child of such a one.
         0 => {
@@ -100,15 +82,10 @@ pub fn is_vfork_child() -> bool {
 
 /// The process id, as far as it is known without asking: 0 in a forked child that has not been looked at.
 pub fn known_pid() -> i32 {
-    OWN.pid.load(Relaxed)
+    stats::block().pid() as i32
 }
 
 /// Whether the process was forked from one that started up, and has not called exec since.
 pub fn is_forked() -> bool {
-    !OWN.started.load(Relaxed)
-}
-
-/// The counters of this process.
-pub fn stats() -> &'static Stats {
-    &OWN.stats
+    !nopipe_stats.started.load(Relaxed)
 }

@@ -3,14 +3,17 @@
 use crate::peer;
 use crate::sink;
 use crate::verdict::Target;
-use crate::{config, process, sys};
+use crate::{config, stats, sys};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use log::Record;
 use log::kv::Source;
 use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
 use nopipe_core::line::Line;
+use nopipe_core::settings::Log;
+use nopipe_core::stats::Counter;
 use nopipe_core::table::Seen;
+use nopipe_core::throttle::Throttle;
 use nopipe_core::time::rfc3339;
 
 /// Connections that were reported: 1024 of them. One that is driven out by newer ones may be reported again. A forked
@@ -59,11 +62,11 @@ pub fn is_known(target: &Target) -> bool {
 
 /// Counts a failed call, and reports it if it is its connection's first.
 pub fn failure(failure: &Failure) {
-    let stats = process::stats();
-    stats.failure();
+    stats::count(Counter::Failures);
     if !SEEN.insert(failure.target.key()) {
         return;
     }
+    stats::count(Counter::Connections);
     // A handler that longjmps away would leave a descriptor of ours open.
     sys::with_signals_blocked(|| {
         let connection = peer::ask(&failure.target, failure.fd, failure.errno);
@@ -71,15 +74,32 @@ pub fn failure(failure: &Failure) {
         // unconnected socket has no peer.
         let nobody = connection.transport == Transport::Udp && connection.peer.address().is_none();
         if nobody || !failure.target.is_still(failure.fd) {
-            return stats.unattributed();
+            return stats::count(Counter::Unattributed);
         }
-        stats.event(connection.cause);
-        let priority = priority_of(&connection);
-        if config::settings().shows(priority) {
-            write_event(failure, &connection, priority);
-        }
+        tell(failure, &connection);
     });
 }
+
+/// Counts an event, and writes it if the settings and the rate limit allow. Every event counts as one of line,
+/// suppressed, dropped and unwanted.
+fn tell(failure: &Failure, connection: &Connection) {
+    let (seconds, nanoseconds) = sys::clock_realtime();
+    let now = seconds as u64 * 1_000_000_000 + nanoseconds as u64;
+    stats::block().event(connection.cause, connection.peer.text(), now);
+    stats::block().add(Counter::Undelivered, connection.undelivered.unwrap_or(0));
+    let settings = config::settings();
+    let priority = priority_of(connection);
+    if !settings.shows(priority) || settings.log == Log::None {
+        stats::count(Counter::Unwanted);
+    } else if !THROTTLE.allows(sys::clock_monotonic_ns(), settings.rate) {
+        stats::event_without_line(Counter::Suppressed);
+    } else {
+        write_event(failure, connection, priority);
+    }
+}
+
+/// The rate limit of events' lines.
+static THROTTLE: Throttle = Throttle::new();
 
 fn priority_of(connection: &Connection) -> Priority {
     match connection.cause {
@@ -118,8 +138,27 @@ pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
             origin: origin(),
             priority: Priority::Warning,
             facts,
+            numbers: &[],
         };
         log_record(Priority::Warning, message, &notice);
+    });
+}
+
+/// The account at exit.
+pub fn summary(numbers: &[(&'static str, u64)]) {
+    sys::with_signals_blocked(|| {
+        let notice = Notice {
+            // All of it is told here.
+            origin: Origin {
+                suppressed: 0,
+                dropped: 0,
+                ..origin()
+            },
+            priority: Priority::Info,
+            facts: &[],
+            numbers,
+        };
+        log_record(Priority::Info, "libnopipe: summary", &notice);
     });
 }
 
@@ -141,6 +180,7 @@ fn origin() -> Origin<'static> {
         tid: sys::gettid(),
         program: config::program(),
         time: rfc3339(seconds, nanoseconds),
-        dropped: process::stats().take_untold(),
+        suppressed: stats::take_untold(Counter::Suppressed),
+        dropped: stats::take_untold(Counter::Dropped),
     }
 }

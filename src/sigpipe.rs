@@ -23,13 +23,14 @@
 use crate::origin::Origin;
 use crate::report::{self, Failure};
 use crate::verdict::Target;
-use crate::{config, process, real, runaway, seal, sys, verdict};
+use crate::{config, process, real, runaway, seal, stats, sys, verdict};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
 use nopipe_core::disposition::{Action, Disposition};
 use nopipe_core::event::Call;
 use nopipe_core::settings::Handlers;
+use nopipe_core::stats::Counter;
 
 /// The default action.
 pub const SIG_DFL: u64 = libc::SIG_DFL as u64;
@@ -220,7 +221,7 @@ unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *m
         Origin::FailedCall { target, fd, call } => on_failed_call(target, fd, call),
         Origin::Unknown => {
             if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() && !seal::is_sealed() {
-                process::stats().unattributed();
+                stats::count(Counter::Unattributed);
             }
             runs_handler()
         }

@@ -1,63 +1,70 @@
-//! Counters of one process. They live in the page that forked children lose ([`crate::process`]), so a child counts
-//! for itself.
+//! The counters of this process, in a page that forked children lose ([`crate::process`]), so that a child counts for
+//! itself. The page is the exported symbol `nopipe_stats`: another process can read it ([`nopipe_core::stats`]).
+//!
+//! unsafe: an exported symbol.
+#![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use nopipe_core::event::Cause;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use nopipe_core::stats::{Block, Counter};
 
-/// All counters.
-pub struct Stats {
-    /// Events by cause, in the order of [`Cause`].
-    events: [AtomicU64; Cause::COUNT],
-    /// Failed calls, the first of each connection included.
-    failures: AtomicU64,
-    /// SIGPIPEs of which nothing more could be learned.
-    unattributed: AtomicU64,
-    /// Lines that a sink did not take.
-    dropped: AtomicU64,
-    /// The part of `dropped` that no line has told yet.
-    untold: AtomicU64,
+/// The size of a page.
+pub const PAGE: usize = 4096;
+
+/// What forked children lose.
+#[repr(C, align(4096))]
+pub struct Own {
+    block: Block,
+    /// Events without a line that no line has told yet: suppressed, dropped.
+    untold: [AtomicU64; 2],
+    /// Set in a process that started up, lost in its forked children.
+    pub started: AtomicBool,
 }
 
-impl Stats {
-    /// All zero.
-    pub const fn new() -> Self {
-        Stats {
-            events: [const { AtomicU64::new(0) }; Cause::COUNT],
-            failures: AtomicU64::new(0),
-            unattributed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            untold: AtomicU64::new(0),
-        }
-    }
+// A whole page, so that nothing else is wiped.
+const _: () = assert!(size_of::<Own>() == PAGE);
 
-    /// One more event.
-    pub fn event(&self, cause: Cause) {
-        if let Some(counter) = self.events.get(cause as usize) {
-            counter.fetch_add(1, Relaxed);
-        }
-    }
+/// The page.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static nopipe_stats: Own = Own {
+    block: Block::new(),
+    untold: [const { AtomicU64::new(0) }; 2],
+    started: AtomicBool::new(false),
+};
 
-    /// One more failed call.
-    pub fn failure(&self) {
-        self.failures.fetch_add(1, Relaxed);
-    }
+/// The counters.
+pub fn block() -> &'static Block {
+    &nopipe_stats.block
+}
 
-    /// One more SIGPIPE that could not be told from others.
-    pub fn unattributed(&self) {
-        self.unattributed.fetch_add(1, Relaxed);
-    }
+/// One more of these.
+pub fn count(counter: Counter) {
+    nopipe_stats.block.add(counter, 1);
+}
 
-    /// One more line was lost, and with it the news of `told` others.
-    pub fn drop_line(&self, told: u64) {
-        self.dropped.fetch_add(1, Relaxed);
-        self.untold.fetch_add(told + 1, Relaxed);
-    }
+/// An event without a line: [`Counter::Suppressed`] or [`Counter::Dropped`].
+pub fn event_without_line(counter: Counter) {
+    count(counter);
+    untold(counter).fetch_add(1, Relaxed);
+}
 
-    /// How many lost lines no line has told yet; from now on they count as told.
-    pub fn take_untold(&self) -> u64 {
-        if self.untold.load(Relaxed) == 0 {
-            return 0;
-        }
-        self.untold.swap(0, Relaxed)
+/// How many events without a line no line has told yet; from now on they count as told.
+pub fn take_untold(counter: Counter) -> u64 {
+    match untold(counter).load(Relaxed) {
+        0 => 0,
+        _ => untold(counter).swap(0, Relaxed),
+    }
+}
+
+/// The line that would have told of `n` was lost.
+pub fn still_untold(counter: Counter, n: u64) {
+    untold(counter).fetch_add(n, Relaxed);
+}
+
+fn untold(counter: Counter) -> &'static AtomicU64 {
+    let [suppressed, dropped] = &nopipe_stats.untold;
+    match counter {
+        Counter::Suppressed => suppressed,
+        _ => dropped,
     }
 }

@@ -99,6 +99,14 @@ pub fn clock_monotonic_ms() -> u64 {
     time[0] as u64 * 1000 + time[1] as u64 / 1_000_000
 }
 
+/// clock_gettime(2) of CLOCK_MONOTONIC, in nanoseconds.
+pub fn clock_monotonic_ns() -> u64 {
+    let mut time = [0_i64; 2];
+    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
+    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+    time[0] as u64 * 1_000_000_000 + time[1] as u64
+}
+
 /// nanosleep(2): less if a signal comes.
 pub fn sleep_ms(milliseconds: u64) {
     let time = [(milliseconds / 1000) as i64, (milliseconds % 1000 * 1_000_000) as i64];

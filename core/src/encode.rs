@@ -1,10 +1,10 @@
-//! Records of the `log` crate as lines: logfmt and JSON.
+//! Records of the `log` crate as lines, logfmt and JSON, and as datagrams for journald.
 //!
 //! A peer may choose its path, its name and its process's name; whatever it chooses, the result is one line, each
 //! value stays in its field, and no terminal is driven.
 
-use crate::event::{FIELDS, Field, PRIORITY, Priority};
-use crate::line::Line;
+use crate::event::{FIELDS, Field, MESSAGE_ID_EVENT, MESSAGE_ID_NOTICE, PRIORITY, Priority};
+use crate::line::Writer;
 use log::kv::{self, Key, Source, Value, VisitSource};
 
 /// Which encoding.
@@ -17,12 +17,88 @@ pub enum Format {
 
 /// Appends `message` and the key-values as one line without a line feed. What does not fit is left out field by field: a JSON line stays well-formed, and there is room
 /// for a line feed.
-pub fn encode<const N: usize>(format: Format, message: &str, source: &dyn Source, out: &mut Line<N>) {
-    let mut encoder = Encoder { format, out, from: 0 };
+pub fn encode(format: Format, message: &str, source: &dyn Source, mut out: Writer<'_>) {
+    let room = out.room();
+    let mut encoder = Encoder {
+        format,
+        out: &mut out,
+        from: 0,
+        room,
+        own_only: false,
+    };
     encoder.begin(message);
     // The only error a visit can give is our own, and we give none.
     let _ = source.visit(&mut encoder);
     encoder.end();
+}
+
+/// Appends a datagram of journald's native protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL): MESSAGE is the text up to
+/// the fields that the journal has of its own, at most half of the room; then PRIORITY, MESSAGE_ID, and every field.
+pub fn journal(message: &str, source: &dyn Source, mut out: Writer<'_>) {
+    out.push_str("MESSAGE=");
+    let mut text = Encoder {
+        format: Format::Text,
+        room: out.room() / 2,
+        out: &mut out,
+        from: 0,
+        own_only: true,
+    };
+    text.begin(message);
+    let _ = source.visit(&mut text);
+    out.push_str("\nPRIORITY=");
+    out.push_u64(priority(source) as u64);
+    out.push_str("\nMESSAGE_ID=");
+    out.push_str(match source.get(Key::from_str("cause")) {
+        Some(_) => MESSAGE_ID_EVENT,
+        None => MESSAGE_ID_NOTICE,
+    });
+    out.push('\n');
+    let _ = source.visit(&mut JournalFields { out: &mut out, from: 0 });
+}
+
+struct JournalFields<'a, 'b> {
+    out: &'a mut Writer<'b>,
+    from: usize,
+}
+
+impl<'kvs> VisitSource<'kvs> for JournalFields<'_, '_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let name = field(&mut self.from, key.as_str()).and_then(|field| field.journal);
+        let Some(name) = name else { return Ok(()) };
+        let (length, lost) = (self.out.len(), self.out.lost());
+        self.out.push_str(name);
+        match (value.to_u64(), value.to_borrowed_str().unwrap_or("")) {
+            (Some(number), _) => {
+                self.out.push('=');
+                self.out.push_u64(number);
+            }
+            // A value with a line feed has its length in front, 64 bits, little-endian.
+            (None, text) if text.contains('\n') => {
+                self.out.push('\n');
+                self.out.push_bytes(&(text.len() as u64).to_le_bytes());
+                self.out.push_str(text);
+            }
+            (None, text) => {
+                self.out.push('=');
+                self.out.push_str(text);
+            }
+        }
+        self.out.push('\n');
+        if self.out.lost() > lost {
+            self.out.truncate(length);
+        }
+        Ok(())
+    }
+}
+
+/// The field of this key; `from` is where to look first, because sources give them in the table's order.
+fn field(from: &mut usize, key: &str) -> Option<&'static Field> {
+    let later = FIELDS.iter().enumerate().skip(*from);
+    let (index, field) = later
+        .chain(FIELDS.iter().enumerate())
+        .find(|(_, field)| field.key == key)?;
+    *from = index + 1;
+    Some(field)
 }
 
 /// The priority that the key-values carry under [`PRIORITY`]; Info if none.
@@ -36,14 +112,18 @@ pub fn priority(source: &dyn Source) -> Priority {
     }
 }
 
-struct Encoder<'a, const N: usize> {
+struct Encoder<'a, 'b> {
     format: Format,
-    out: &'a mut Line<N>,
+    out: &'a mut Writer<'b>,
     /// Where in FIELDS the next key is looked for first: sources give them in that order.
     from: usize,
+    /// How long the line may be.
+    room: usize,
+    /// Without the fields that a journal or a log has of its own: who, and when.
+    own_only: bool,
 }
 
-impl<const N: usize> Encoder<'_, N> {
+impl Encoder<'_, '_> {
     fn begin(&mut self, message: &str) {
         match self.format {
             Format::Text => push_escaped(self.out, message),
@@ -60,29 +140,22 @@ impl<const N: usize> Encoder<'_, N> {
         }
     }
 
-    fn field(&mut self, key: &str) -> Option<&'static Field> {
-        let later = FIELDS.iter().enumerate().skip(self.from);
-        let (index, field) = later
-            .chain(FIELDS.iter().enumerate())
-            .find(|(_, field)| field.key == key)?;
-        self.from = index + 1;
-        Some(field)
-    }
-
     /// Appends what `write` appends, or nothing if that does not fit together with a closing brace and a line feed.
-    fn whole(&mut self, write: impl FnOnce(&mut Line<N>)) {
+    fn whole(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
         let (length, lost) = (self.out.len(), self.out.lost());
         write(self.out);
-        if self.out.lost() > lost || self.out.len() + 2 > N {
+        if self.out.lost() > lost || self.out.len() + 2 > self.room {
             self.out.truncate(length);
         }
     }
 }
 
-impl<'kvs, const N: usize> VisitSource<'kvs> for Encoder<'_, N> {
+impl<'kvs> VisitSource<'kvs> for Encoder<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         let format = self.format;
-        let name = self.field(key.as_str()).and_then(|field| match format {
+        let own_only = self.own_only;
+        let found = field(&mut self.from, key.as_str()).filter(|field| !(own_only && is_of_the_log(field)));
+        let name = found.and_then(|field| match format {
             Format::Text => field.text,
             Format::Json => field.json,
         });
@@ -112,8 +185,13 @@ impl<'kvs, const N: usize> VisitSource<'kvs> for Encoder<'_, N> {
     }
 }
 
+/// Whether every log says this itself: pid, tid, program, time.
+fn is_of_the_log(field: &Field) -> bool {
+    matches!(field.key, "pid" | "tid" | "program" | "time")
+}
+
 /// A value as logfmt has it: bare if it can be, else in double quotes.
-fn push_logfmt_value<const N: usize>(out: &mut Line<N>, value: &str) {
+fn push_logfmt_value(out: &mut Writer<'_>, value: &str) {
     let bare = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\') || is_harmless(c);
     if !value.is_empty() && value.chars().all(bare) {
         out.push_str(value);
@@ -124,7 +202,7 @@ fn push_logfmt_value<const N: usize>(out: &mut Line<N>, value: &str) {
     }
 }
 
-fn push_json_string<const N: usize>(out: &mut Line<N>, value: &str) {
+fn push_json_string(out: &mut Writer<'_>, value: &str) {
     out.push('"');
     push_escaped(out, value);
     out.push('"');
@@ -132,7 +210,7 @@ fn push_json_string<const N: usize>(out: &mut Line<N>, value: &str) {
 
 /// Quotes, backslashes and every character that could end a line, drive a terminal or reorder text, escaped as
 /// in JSON (RFC 8259): readers of logfmt take a quoted value for a JSON string.
-fn push_escaped<const N: usize>(out: &mut Line<N>, text: &str) {
+fn push_escaped(out: &mut Writer<'_>, text: &str) {
     for c in text.chars() {
         match c {
             '"' | '\\' => {
@@ -162,7 +240,7 @@ fn is_harmless(c: char) -> bool {
         | '\u{e0000}'..)
 }
 
-fn push_hex<const N: usize>(out: &mut Line<N>, n: u32, width: u32) {
+fn push_hex(out: &mut Writer<'_>, n: u32, width: u32) {
     for place in (0..width).rev() {
         out.push_hex(u64::from(n >> (place * 4) & 0xf));
     }
@@ -171,10 +249,11 @@ fn push_hex<const N: usize>(out: &mut Line<N>, n: u32, width: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Line;
 
     fn encoded(format: Format, message: &str, pairs: &[(&str, &str)]) -> String {
         let mut out = Line::<512>::new();
-        encode(format, message, &pairs, &mut out);
+        encode(format, message, &pairs, out.writer());
         out.as_str().into()
     }
 
@@ -217,11 +296,39 @@ mod tests {
     }
 
     #[test]
+    fn journal_datagrams() {
+        let pairs = [
+            ("peer", "/run/a b"),
+            ("peer_address", "/run/a b"),
+            ("cause", "closed"),
+            ("pid", "7"),
+            ("tid", "7"),
+            ("program", "x"),
+        ];
+        let mut out = Line::<512>::new();
+        journal("peer vanished", &pairs, out.writer());
+        assert_eq!(
+            out.as_str(),
+            "MESSAGE=peer vanished peer=\"/run/a b\" cause=closed\nPRIORITY=6\n\
+             MESSAGE_ID=5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21\n\
+             NOPIPE_PEER_ADDR=/run/a b\nNOPIPE_CAUSE=closed\nNOPIPE_TID=7\nSYSLOG_IDENTIFIER=x\n"
+        );
+        let mut out = Line::<512>::new();
+        journal("m", &[("peer_comm", "a\nNOPIPE_CAUSE=forged")], out.writer());
+        let expected = b"NOPIPE_PEER_COMM\n\x15\0\0\0\0\0\0\0a\nNOPIPE_CAUSE=forged\n";
+        assert!(out.as_bytes().ends_with(expected), "{:?}", out.as_bytes());
+        assert!(
+            out.as_bytes()
+                .starts_with(b"MESSAGE=m peer_comm=\"a\\nNOPIPE_CAUSE=forged\"\n")
+        );
+    }
+
+    #[test]
     fn what_does_not_fit_is_left_out_whole() {
         let mut out = Line::<60>::new();
         let pairs = [("peer_address", "a".repeat(60)), ("errno", "EPIPE".into())];
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        encode(Format::Json, "m", &pairs.as_slice(), &mut out);
+        encode(Format::Json, "m", &pairs.as_slice(), out.writer());
         assert_eq!(out.as_str(), r#"{"message":"m","error.type":"EPIPE"}"#);
     }
 }

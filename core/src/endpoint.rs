@@ -1,6 +1,6 @@
 //! One end of a connection: from the bytes of a `struct sockaddr` to the text that an operator reads.
 
-use crate::line::Line;
+use crate::line::{Line, Writer};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -66,7 +66,7 @@ impl Endpoint {
 
     fn inet_v4(ip: &[u8; 4], port: u16) -> Self {
         let mut end = Self::named("");
-        push_ipv4(&mut end.text, ip);
+        push_ipv4(end.text.writer(), ip);
         end.address = (0, end.text.len() as u8);
         end.text.push(':');
         end.text.push_u64(port.into());
@@ -82,7 +82,7 @@ impl Endpoint {
             return Some(Self::inet_v4(v4.first_chunk()?, port));
         }
         let mut end = Self::named("[");
-        push_ipv6(&mut end.text, ip);
+        push_ipv6(end.text.writer(), ip);
         if scope != 0 {
             end.text.push('%');
             end.text.push_u64(scope.into());
@@ -128,7 +128,7 @@ impl Endpoint {
     }
 }
 
-fn push_ipv4<const N: usize>(out: &mut Line<N>, ip: &[u8; 4]) {
+fn push_ipv4(mut out: Writer<'_>, ip: &[u8; 4]) {
     for (i, octet) in ip.iter().enumerate() {
         if i > 0 {
             out.push('.');
@@ -138,7 +138,7 @@ fn push_ipv4<const N: usize>(out: &mut Line<N>, ip: &[u8; 4]) {
 }
 
 /// RFC 5952: lower case, no leading zeros, the longest run (the first of equals) of two or more zero groups as `::`.
-fn push_ipv6<const N: usize>(out: &mut Line<N>, ip: &[u8; 16]) {
+fn push_ipv6(mut out: Writer<'_>, ip: &[u8; 16]) {
     let group = |i: usize| match ip.get(i * 2..).and_then(|b| b.first_chunk()) {
         Some(pair) => u16::from_be_bytes(*pair),
         None => 0,

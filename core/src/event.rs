@@ -11,71 +11,108 @@ pub struct Field {
     pub text: Option<&'static str>,
     /// Name in JSON, OpenTelemetry's where it has one; `None`: not shown there.
     pub json: Option<&'static str>,
+    /// Name in the journal; `None`: the journal has its own field for it.
+    pub journal: Option<&'static str>,
 }
 
-/// Every field, in the order in which they are written.
+/// Every field, in the order in which they are written. docs/fields.md has the same table, and a test compares the two.
 pub const FIELDS: &[Field] = &[
-    both("setting"),
-    both("value"),
-    both("allowed"),
-    both("symbol"),
-    text_only("peer"),
-    json_only("peer_address", "network.peer.address"),
-    json_only("peer_port", "network.peer.port"),
-    text_only("local"),
-    json_only("local_address", "network.local.address"),
-    json_only("local_port", "network.local.port"),
-    both("cause"),
-    both("call"),
-    both("fd"),
-    renamed("errno", "error.type"),
-    both("delivered"),
-    both("undelivered"),
-    renamed("transport", "network.transport"),
-    both("peer_pid"),
-    both("peer_uid"),
-    both("peer_comm"),
-    both("rtt_us"),
-    both("idle_ms"),
-    both("cookie"),
-    both("handler"),
-    both("dropped"),
-    both("pid"),
-    both("tid"),
-    both("program"),
-    both("time"),
+    own("setting", "NOPIPE_SETTING"),
+    own("value", "NOPIPE_VALUE"),
+    own("allowed", "NOPIPE_ALLOWED"),
+    own("symbol", "NOPIPE_SYMBOL"),
+    Field {
+        text: Some("peer"),
+        ..NOWHERE
+    }
+    .with_key("peer"),
+    parts("peer_address", "network.peer.address", "NOPIPE_PEER_ADDR"),
+    parts("peer_port", "network.peer.port", "NOPIPE_PEER_PORT"),
+    Field {
+        text: Some("local"),
+        ..NOWHERE
+    }
+    .with_key("local"),
+    parts("local_address", "network.local.address", "NOPIPE_LOCAL_ADDR"),
+    parts("local_port", "network.local.port", "NOPIPE_LOCAL_PORT"),
+    own("cause", "NOPIPE_CAUSE"),
+    own("call", "NOPIPE_CALL"),
+    own("fd", "NOPIPE_FD"),
+    named("errno", "error.type", "NOPIPE_ERRNO"),
+    Field {
+        journal: Some("ERRNO"),
+        ..NOWHERE
+    }
+    .with_key("errno_number"),
+    own("delivered", "NOPIPE_DELIVERED"),
+    own("undelivered", "NOPIPE_UNDELIVERED"),
+    named("transport", "network.transport", "NOPIPE_TRANSPORT"),
+    own("peer_pid", "NOPIPE_PEER_PID"),
+    own("peer_uid", "NOPIPE_PEER_UID"),
+    own("peer_comm", "NOPIPE_PEER_COMM"),
+    own("rtt_us", "NOPIPE_RTT_US"),
+    own("idle_ms", "NOPIPE_IDLE_MS"),
+    own("cookie", "NOPIPE_COOKIE"),
+    own("handler", "NOPIPE_HANDLER"),
+    own("connections", "NOPIPE_CONNECTIONS"),
+    own("failures", "NOPIPE_FAILURES"),
+    own("lines", "NOPIPE_LINES"),
+    own("suppressed", "NOPIPE_SUPPRESSED"),
+    own("dropped", "NOPIPE_DROPPED"),
+    Field {
+        journal: None,
+        ..own("pid", "")
+    },
+    own("tid", "NOPIPE_TID"),
+    own("program", "SYSLOG_IDENTIFIER"),
+    Field {
+        journal: None,
+        ..own("time", "")
+    },
 ];
+
+const NOWHERE: Field = Field {
+    key: "",
+    text: None,
+    json: None,
+    journal: None,
+};
+
+impl Field {
+    const fn with_key(self, key: &'static str) -> Field {
+        Field { key, ..self }
+    }
+}
+
+/// The same name in text and JSON.
+const fn own(key: &'static str, journal: &'static str) -> Field {
+    named(key, key, journal)
+}
+
+const fn named(key: &'static str, json: &'static str, journal: &'static str) -> Field {
+    Field {
+        key,
+        text: Some(key),
+        json: Some(json),
+        journal: Some(journal),
+    }
+}
+
+/// One part of what text shows whole.
+const fn parts(key: &'static str, json: &'static str, journal: &'static str) -> Field {
+    Field {
+        text: None,
+        ..named(key, json, journal)
+    }
+}
+
+/// MESSAGE_ID in the journal of every connection event; dist/nopipe.catalog explains it (sd_journal_print(3), catalogs).
+pub const MESSAGE_ID_EVENT: &str = "5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
+/// MESSAGE_ID of what the library has to say of itself.
+pub const MESSAGE_ID_NOTICE: &str = "c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 
 /// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is no field.
 pub const PRIORITY: &str = "priority";
-
-const fn both(key: &'static str) -> Field {
-    renamed(key, key)
-}
-
-const fn renamed(key: &'static str, json: &'static str) -> Field {
-    Field {
-        key,
-        text: Some(key),
-        json: Some(json),
-    }
-}
-
-const fn text_only(key: &'static str) -> Field {
-    Field {
-        key,
-        text: Some(key),
-        json: None,
-    }
-}
-
-const fn json_only(key: &'static str, json: &'static str) -> Field {
-    Field {
-        key,
-        text: None,
-        json: Some(json),
-    }
-}
 
 /// Why a call failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -259,13 +296,18 @@ pub struct Origin<'a> {
     pub program: &'a str,
     /// RFC 3339, [`crate::time::rfc3339`].
     pub time: Line<32>,
-    /// Lines that a sink could not take since the last one it took.
+    /// Events without a line since the last line: the rate limit.
+    pub suppressed: u64,
+    /// Events without a line since the last line: a sink did not take it.
     pub dropped: u64,
 }
 
 impl Origin<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
+        if self.suppressed > 0 {
+            pair("suppressed", self.suppressed.into())?;
+        }
         if self.dropped > 0 {
             pair("dropped", self.dropped.into())?;
         }
@@ -336,6 +378,7 @@ impl kv::Source for Event<'_> {
         pair("call", Some(self.call.name().into()))?;
         pair("fd", Some((self.fd as u64).into()))?;
         pair("errno", errno_name(self.errno).map(Value::from))?;
+        pair("errno_number", Some((self.errno as u64).into()))?;
         pair("delivered", self.connection.delivered.map(Value::from))?;
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.connection.transport.name().into()))?;
@@ -377,12 +420,17 @@ pub struct Notice<'a> {
     pub priority: Priority,
     /// Fields of [`FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
+    /// The same, with numbers.
+    pub numbers: &'a [(&'static str, u64)],
 }
 
 impl kv::Source for Notice<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
         for &(key, value) in self.facts {
+            to.visit_pair(Key::from_str(key), value.into())?;
+        }
+        for &(key, value) in self.numbers {
             to.visit_pair(Key::from_str(key), value.into())?;
         }
         self.origin.visit(to)

@@ -13,6 +13,7 @@
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
+//! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
@@ -27,4 +28,5 @@ pub mod settings;
 pub mod stats;
 mod sync;
 pub mod table;
+pub mod throttle;
 pub mod time;

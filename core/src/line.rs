@@ -20,85 +20,50 @@ impl<const N: usize> Line<N> {
 
     /// Appends `text`, up to the last whole character that fits.
     pub fn push_str(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let mut take = bytes.len().min(N - self.len.min(N));
-        while take > 0 && bytes.get(take).is_some_and(|b| b & 0xc0 == 0x80) {
-            take -= 1;
-        }
-        let end = self.len + take;
-        if let (Some(to), Some(from)) = (self.buf.get_mut(self.len..end), bytes.get(..take)) {
-            to.copy_from_slice(from);
-            self.len = end;
-            self.lost += bytes.len() - take;
-        }
+        self.writer().push_str(text)
     }
 
     /// Appends one character.
     pub fn push(&mut self, c: char) {
-        if c.is_ascii() {
-            // The usual case, without the detour of encode_utf8.
-            match self.buf.get_mut(self.len) {
-                Some(to) => {
-                    *to = c as u8;
-                    self.len += 1;
-                }
-                None => self.lost += 1,
-            }
-        } else {
-            self.push_str(c.encode_utf8(&mut [0; 4]));
-        }
+        self.writer().push(c)
     }
 
     /// Appends `n` in decimal.
     pub fn push_u64(&mut self, n: u64) {
-        let mut started = false;
-        let mut rest = n;
-        let mut unit = 10_000_000_000_000_000_000_u64;
-        while unit > 0 {
-            let digit = (rest / unit) as u8;
-            rest %= unit;
-            if digit > 0 || started || unit == 1 {
-                started = true;
-                self.push((b'0' + digit) as char);
-            }
-            unit /= 10;
-        }
+        self.writer().push_u64(n)
     }
 
     /// Appends `n` in decimal with at least `width` digits, zeros in front.
     pub fn push_padded(&mut self, n: u64, width: u32) {
-        let mut unit = 10_u64.pow(width.min(19).saturating_sub(1));
-        while unit > 1 && n < unit {
-            self.push('0');
-            unit /= 10;
-        }
-        self.push_u64(n);
+        self.writer().push_padded(n, width)
     }
 
     /// Appends `n` in lower-case hexadecimal without leading zeros.
     pub fn push_hex(&mut self, n: u64) {
-        let digits = (64 - n.leading_zeros()).div_ceil(4).max(1);
-        for place in (0..digits).rev() {
-            let digit = (n >> (place * 4)) as u8 & 0xf;
-            self.push((if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }) as char);
-        }
+        self.writer().push_hex(n)
+    }
+
+    /// Appends bytes that are no text, all or nothing; [`Line::as_str`] may have nothing to show from then on.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        self.writer().push_bytes(bytes)
     }
 
     /// Appends bytes that should be UTF-8; each byte that is not becomes `?`.
     pub fn push_lossy(&mut self, bytes: &[u8]) {
-        for chunk in bytes.utf8_chunks() {
-            self.push_str(chunk.valid());
-            for _ in chunk.invalid() {
-                self.push('?');
-            }
-        }
+        self.writer().push_lossy(bytes)
     }
 
     /// Cuts the line to at most `len` bytes; what is cut counts as lost. `len` must lie between two characters.
     pub fn truncate(&mut self, len: usize) {
-        if len < self.len {
-            self.lost += self.len - len;
-            self.len = len;
+        self.writer().truncate(len)
+    }
+
+    /// To write into it.
+    pub fn writer(&mut self) -> Writer<'_> {
+        Writer {
+            buf: &mut self.buf,
+            len: &mut self.len,
+            lost: &mut self.lost,
         }
     }
 
@@ -125,6 +90,135 @@ impl<const N: usize> Line<N> {
     /// Bytes that did not fit.
     pub fn lost(&self) -> usize {
         self.lost
+    }
+}
+
+/// Writes into a [`Line`] of whatever size: code that takes this is compiled once.
+pub struct Writer<'a> {
+    buf: &'a mut [u8],
+    len: &'a mut usize,
+    lost: &'a mut usize,
+}
+
+impl Writer<'_> {
+    /// Appends `text`, up to the last whole character that fits.
+    #[inline(never)]
+    pub fn push_str(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut take = bytes.len().min(self.buf.len() - self.len().min(self.buf.len()));
+        while take > 0 && bytes.get(take).is_some_and(|b| b & 0xc0 == 0x80) {
+            take -= 1;
+        }
+        let end = *self.len + take;
+        if let (Some(to), Some(from)) = (self.buf.get_mut(*self.len..end), bytes.get(..take)) {
+            to.copy_from_slice(from);
+            *self.len = end;
+            *self.lost += bytes.len() - take;
+        }
+    }
+
+    /// Appends one character.
+    pub fn push(&mut self, c: char) {
+        if c.is_ascii() {
+            // The usual case, without the detour of encode_utf8.
+            match self.buf.get_mut(*self.len) {
+                Some(to) => {
+                    *to = c as u8;
+                    *self.len += 1;
+                }
+                None => *self.lost += 1,
+            }
+        } else {
+            self.push_str(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    /// Appends `n` in decimal.
+    #[inline(never)]
+    pub fn push_u64(&mut self, n: u64) {
+        let mut started = false;
+        let mut rest = n;
+        let mut unit = 10_000_000_000_000_000_000_u64;
+        while unit > 0 {
+            let digit = (rest / unit) as u8;
+            rest %= unit;
+            if digit > 0 || started || unit == 1 {
+                started = true;
+                self.push((b'0' + digit) as char);
+            }
+            unit /= 10;
+        }
+    }
+
+    /// Appends `n` in decimal with at least `width` digits, zeros in front.
+    #[inline(never)]
+    pub fn push_padded(&mut self, n: u64, width: u32) {
+        let mut unit = 10_u64.pow(width.min(19).saturating_sub(1));
+        while unit > 1 && n < unit {
+            self.push('0');
+            unit /= 10;
+        }
+        self.push_u64(n);
+    }
+
+    /// Appends `n` in lower-case hexadecimal without leading zeros.
+    #[inline(never)]
+    pub fn push_hex(&mut self, n: u64) {
+        let digits = (64 - n.leading_zeros()).div_ceil(4).max(1);
+        for place in (0..digits).rev() {
+            let digit = (n >> (place * 4)) as u8 & 0xf;
+            self.push((if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }) as char);
+        }
+    }
+
+    /// Appends bytes that are no text, all or nothing; [`Line::as_str`] may have nothing to show from then on.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        match self.buf.get_mut(*self.len..*self.len + bytes.len()) {
+            Some(to) => {
+                to.copy_from_slice(bytes);
+                *self.len += bytes.len();
+            }
+            None => *self.lost += bytes.len(),
+        }
+    }
+
+    /// Appends bytes that should be UTF-8; each byte that is not becomes `?`.
+    #[inline(never)]
+    pub fn push_lossy(&mut self, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            self.push_str(chunk.valid());
+            for _ in chunk.invalid() {
+                self.push('?');
+            }
+        }
+    }
+
+    /// Cuts the line to at most `len` bytes; what is cut counts as lost. `len` must lie between two characters.
+    pub fn truncate(&mut self, len: usize) {
+        if len < *self.len {
+            *self.lost += *self.len - len;
+            *self.len = len;
+        }
+    }
+
+    /// Bytes written.
+    pub fn len(&self) -> usize {
+        *self.len
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        *self.len == 0
+    }
+
+    /// Bytes that did not fit.
+    pub fn lost(&self) -> usize {
+        *self.lost
+    }
+
+    /// Bytes that there is room for in all.
+    pub fn room(&self) -> usize {
+        self.buf.len()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::encode::Format;
 use crate::event::Priority;
 use crate::line::Line;
 use crate::runaway::{DEFAULT_LIMIT, LARGEST_LIMIT};
+use crate::throttle::Rate;
 
 /// The longest `file:` path and the longest list of names, bytes.
 pub const LONGEST: usize = 511;
@@ -11,9 +12,11 @@ pub const LONGEST: usize = 511;
 /// Where lines go: `NOPIPE_LOG`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Log {
-    /// stderr if it is a terminal; else `/dev/log`; else stderr.
+    /// stderr if it is a terminal; else the journal; else `/dev/log`; else stderr.
     #[default]
     Auto,
+    /// journald, in its native form.
+    Journal,
     Syslog,
     Stderr,
     /// The file that [`Settings::file`] names.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub format: Format,
     /// Lines less important than this are not written.
     pub level: Priority,
+    /// How many lines at most: `NOPIPE_RATE`.
+    pub rate: Rate,
     pub pipes: Pipes,
     pub handlers: Handlers,
     pub runaway: Runaway,
@@ -81,8 +86,7 @@ pub enum Problem {
 }
 
 /// The variables there are, for the warning about an unknown one.
-pub const VARIABLES: &str =
-    "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_RUNAWAY, NOPIPE_EAGER, NOPIPE_ONLY";
+pub const VARIABLES: &str = "NOPIPE_LOG, NOPIPE_FORMAT, NOPIPE_LEVEL, NOPIPE_RATE, NOPIPE_PIPES, NOPIPE_HANDLERS, NOPIPE_RUNAWAY, NOPIPE_EAGER, NOPIPE_ONLY";
 
 impl Settings {
     /// What holds where nothing is set.
@@ -92,6 +96,7 @@ impl Settings {
             file: Line::new(),
             format: Format::Text,
             level: Priority::Info,
+            rate: Rate::DEFAULT,
             pipes: Pipes::Auto,
             handlers: Handlers::Ignore,
             runaway: Runaway::Auto,
@@ -150,6 +155,7 @@ impl Settings {
                 &[("ignore", Handlers::Ignore), ("run", Handlers::Run)],
                 "ignore, run",
             ),
+            b"NOPIPE_RATE" => self.set_rate(value),
             b"NOPIPE_RUNAWAY" => self.set_runaway(value),
             b"NOPIPE_EAGER" => choose(&mut self.eager, value, &[("off", false), ("on", true)], "off, on"),
             _ => self.set_only(value),
@@ -157,7 +163,7 @@ impl Settings {
     }
 
     fn set_log(&mut self, value: &[u8]) -> Result<(), Problem> {
-        const ALLOWED: &str = "auto, syslog, stderr, none, file:PATH (absolute, at most 511 bytes; %p is the process id, %% a percent sign)";
+        const ALLOWED: &str = "auto, journal, syslog, stderr, none, file:PATH (absolute, at most 511 bytes; %p is the process id, %% a percent sign)";
         let problem = Problem::Value { allowed: ALLOWED };
         if let Some(path) = value.strip_prefix(b"file:") {
             let path = core::str::from_utf8(path).map_err(|_| problem)?;
@@ -174,12 +180,26 @@ impl Settings {
             value,
             &[
                 ("auto", Log::Auto),
+                ("journal", Log::Journal),
                 ("syslog", Log::Syslog),
                 ("stderr", Log::Stderr),
                 ("none", Log::None),
             ],
             ALLOWED,
         )
+    }
+
+    fn set_rate(&mut self, value: &[u8]) -> Result<(), Problem> {
+        let problem = Problem::Value {
+            allowed: "BURST/PER-SECOND, lines, each from 1 to 1000000",
+        };
+        let slash = value.iter().position(|&b| b == b'/').ok_or(problem)?;
+        let (burst, per_second) = value.split_at_checked(slash).ok_or(problem)?;
+        self.rate = Rate {
+            burst: decimal(burst).ok_or(problem)?,
+            per_second: decimal(per_second.get(1..).unwrap_or(b"")).ok_or(problem)?,
+        };
+        Ok(())
     }
 
     fn set_runaway(&mut self, value: &[u8]) -> Result<(), Problem> {
@@ -286,7 +306,7 @@ fn split(names: &str) -> impl Iterator<Item = &[u8]> {
     names.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii)
 }
 
-/// A decimal number from 1 to [`LARGEST_LIMIT`].
+/// A decimal number from 1 to [`LARGEST_LIMIT`], which is that of rates, too.
 fn decimal(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 7 {
         return None;
@@ -331,10 +351,12 @@ mod tests {
             ("NOPIPE_PIPES", "native"),
             ("NOPIPE_HANDLERS", "run"),
             ("NOPIPE_ONLY", "game, httpd"),
+            ("NOPIPE_RATE", "1000000/7"),
             ("NOPIPE_RUNAWAY", "throttle:20"),
             ("NOPIPE_EAGER", "on"),
         ]);
         assert_eq!((settings.runaway, settings.runaway_limit), (Runaway::Throttle, 20));
+        assert_eq!((settings.rate.burst, settings.rate.per_second), (1_000_000, 7));
         assert!(settings.eager);
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         assert_eq!(settings.log, Log::File);
@@ -356,6 +378,12 @@ mod tests {
             ("NOPIPE_LEVEL", "7"),
             ("NOPIPE_PIPES", "yes"),
             ("NOPIPE_HANDLERS", "0"),
+            ("NOPIPE_RATE", "20"),
+            ("NOPIPE_RATE", "20/"),
+            ("NOPIPE_RATE", "/5"),
+            ("NOPIPE_RATE", "0/5"),
+            ("NOPIPE_RATE", "20/5/1"),
+            ("NOPIPE_RATE", "20/1000001"),
             ("NOPIPE_RUNAWAY", "yes"),
             ("NOPIPE_RUNAWAY", "auto:5"),
             ("NOPIPE_RUNAWAY", "kill:"),

@@ -24,9 +24,10 @@ pub mod transfer;
 pub mod write;
 
 use crate::real::Symbol;
-use crate::{eager, errno, init, process, report, runaway, seal, sigpipe, sys, verdict};
+use crate::{eager, errno, init, process, report, runaway, seal, sigpipe, stats, sys, verdict};
 use core::ffi::c_int;
 use nopipe_core::event::Call;
+use nopipe_core::stats::Counter;
 
 /// Declares an exported function. It loads the real function's address and calls `body(real, arguments…)`. With
 /// `writes to fd`, `NOPIPE_EAGER` asks about that argument first. With `x86_64: macro`, the function is written by hand on that CPU, and `body` serves the others.
@@ -202,7 +203,7 @@ pub fn failed(fd: c_int, call: Call, signal: Signal) {
         return;
     }
     if seal::is_sealed() {
-        return process::stats().failure();
+        return stats::count(Counter::Failures);
     }
     if process::is_vfork_child() {
         return;
@@ -226,7 +227,7 @@ pub fn failed(fd: c_int, call: Call, signal: Signal) {
     }
     if errno == libc::EPIPE && !refused && !target.is_dead_end(fd) {
         // Another thread, or a handler, has closed it since, and the number belongs to another file.
-        return process::stats().unattributed();
+        return stats::count(Counter::Unattributed);
     }
     let failure = report::Failure {
         target,

@@ -2,14 +2,16 @@
 //! counted, and told with the next line that is taken.
 
 mod file;
+mod journal;
 mod stderr;
 mod syslog;
 
-use crate::{config, process, sys};
+use crate::{config, stats, sys};
 use log::{Log, Metadata, Record};
 use nopipe_core::encode::encode;
 use nopipe_core::line::Line;
 use nopipe_core::settings;
+use nopipe_core::stats::Counter;
 
 /// The longest line, bytes. Fields that do not fit are left out.
 const LINE: usize = 1024;
@@ -21,6 +23,35 @@ enum Outcome {
     Absent,
     /// This sink is there, but does not take it.
     Lost,
+}
+
+impl Outcome {
+    /// This, or if the sink is not there, what another gives.
+    fn or(self, other: impl FnOnce() -> Outcome) -> Outcome {
+        match self {
+            Outcome::Absent => other(),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Counts what became of an event's line (a notice of the library's own is no event), and keeps what a lost line would
+/// have told.
+fn account(record: &Record, outcome: &Outcome) {
+    let get = |key: &str| record.key_values().get(key.into());
+    let is_event = get("cause").is_some();
+    if matches!(outcome, Outcome::Written) {
+        if is_event {
+            stats::count(Counter::Lines);
+        }
+        return;
+    }
+    if is_event {
+        stats::event_without_line(Counter::Dropped);
+    }
+    for (key, counter) in [("suppressed", Counter::Suppressed), ("dropped", Counter::Dropped)] {
+        stats::still_untold(counter, get(key).and_then(|n| n.to_u64()).unwrap_or(0));
+    }
 }
 
 /// The logger of the `log` crate.
@@ -38,18 +69,15 @@ impl Log for Sinks {
         let outcome = match config::settings().log {
             settings::Log::None => return,
             settings::Log::Auto if stderr::is_terminal() && stderr::is_there() => stderr::write(record),
-            settings::Log::Auto => match syslog::send(record) {
-                Outcome::Absent => stderr::write(record),
-                outcome => outcome,
-            },
+            settings::Log::Auto => journal::send(record)
+                .or(|| syslog::send(record))
+                .or(|| stderr::write(record)),
+            settings::Log::Journal => journal::send(record),
             settings::Log::Syslog => syslog::send(record),
             settings::Log::Stderr => stderr::write(record),
             settings::Log::File => file::append(record),
         };
-        if !matches!(outcome, Outcome::Written) {
-            let told = record.key_values().get("dropped".into()).and_then(|n| n.to_u64());
-            process::stats().drop_line(told.unwrap_or(0));
-        }
+        account(record, &outcome);
     }
 
     fn flush(&self) {}
@@ -69,7 +97,7 @@ fn with_line<T>(record: &Record, use_line: impl FnOnce(&[u8]) -> T) -> T {
         config::settings().format,
         record.target(),
         record.key_values(),
-        &mut line,
+        line.writer(),
     );
     line.push('\n');
     use_line(line.as_bytes())

@@ -53,7 +53,7 @@ fn send_message(record: &Record, to: &sys::Fd, end: &str) -> Outcome {
         config::settings().format,
         record.target(),
         record.key_values(),
-        &mut message,
+        message.writer(),
     );
     message.push_str(end);
     match sys::send_nowait(to.raw(), message.as_bytes()) {

@@ -76,7 +76,7 @@ fn expected(format: Format, pairs: &[(usize, Value)]) -> Vec<(String, Value)> {
 
 fn parsed<const N: usize>(format: Format, pairs: &[(usize, Value)]) -> Vec<(String, Value)> {
     let mut line = Box::new(Line::<N>::new());
-    encode(format, MESSAGE, &Pairs(pairs), &mut *line);
+    encode(format, MESSAGE, &Pairs(pairs), line.writer());
     let line = line.as_str();
     assert!(line.len() < N, "no room for the line feed");
     assert!(!line.chars().any(char::is_control), "{line:?}");
@@ -217,6 +217,7 @@ fn shown(settings: &Settings) -> String {
         runaway_limit,
         eager,
         only,
+        ..
     } = settings;
     let (file, only) = (file.as_str(), only.as_str());
     format!("{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {only}")

@@ -8,6 +8,7 @@ mod cases;
 mod events;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use nopipe_tests::c_program::c_program;
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_stdout};
-use nopipe_tests::{Profile, library, scratch_dir};
+use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
 use cases::{Case, cases};
 
@@ -35,7 +36,13 @@ fn main() -> ExitCode {
             println!("testing {profile:?}: build-id {}", library(profile).build_id);
         }
     }
-    let mut trials = vec![Trial::test("the library just built is the one loaded", loaded_is_built)];
+    let mut trials = vec![
+        Trial::test("the library just built is the one loaded", loaded_is_built),
+        Trial::test(
+            "docs/differences.md explains every case that differs",
+            differences_are_explained,
+        ),
+    ];
     trials.extend(cases().into_iter().map(|case| {
         let skipped = case.skip.is_some();
         Trial::test(case.to_string(), move || run_case(&case)).with_ignored_flag(skipped)
@@ -68,6 +75,25 @@ fn loaded_is_built() -> Result<(), Failed> {
         expect_line(&run(&mut command, TIMEOUT)?, &library.build_id)?;
     }
     Ok(())
+}
+
+/// A row of one of its tables begins with what the case comes to, bare and preloaded, and names the program.
+fn differences_are_explained() -> Result<(), Failed> {
+    let text = fs::read_to_string(workspace().join("docs/differences.md"))?;
+    let is_explained = |case: &Case| {
+        let (results, program) = (
+            format!("| {} | {} |", case.bare, case.preloaded),
+            format!("`{}`", case.program()),
+        );
+        text.lines()
+            .any(|line| line.starts_with(&results) && line.contains(&program))
+    };
+    let cases = cases();
+    let differs = |case: &&Case| case.bare != case.preloaded;
+    match cases.iter().filter(differs).find(|&case| !is_explained(case)) {
+        None => Ok(()),
+        Some(case) => Err(format!("{case}: bare {}, preloaded {}", case.bare, case.preloaded).into()),
+    }
 }
 
 fn expect_line(outcome: &Outcome, line: &str) -> Result<(), Failed> {

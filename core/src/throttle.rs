@@ -1,0 +1,105 @@
+//! The rate limit of lines: a token bucket in one word.
+//!
+//! The word is the time at which the bucket would be full again, if nothing more were taken (the "theoretical arrival
+//! time" of the generic cell rate algorithm). A line is allowed if that lies less than a bucket's worth ahead; it then
+//! moves on by the time of one token. A compare-exchange makes both one step; one that fails often is refused, nobody
+//! waits.
+
+use crate::sync::{AtomicU64, constructor};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// The largest burst, and the largest number per second, that can be set.
+pub const LARGEST: u32 = 1_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+const TRIES: usize = 100;
+
+/// So many at once, then so many per second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    pub burst: u32,
+    pub per_second: u32,
+}
+
+impl Rate {
+    /// What holds unless the settings say otherwise.
+    pub const DEFAULT: Rate = Rate {
+        burst: 20,
+        per_second: 5,
+    };
+}
+
+/// One bucket.
+pub struct Throttle {
+    full_at: AtomicU64,
+}
+
+impl Throttle {
+    constructor! {
+        /// A full bucket.
+        pub fn new() -> Self {
+            Throttle {
+                full_at: AtomicU64::new(0),
+            }
+        }
+    }
+
+    /// Takes a token at `now_ns` (any clock that does not go back); whether there was one.
+    pub fn allows(&self, now_ns: u64, rate: Rate) -> bool {
+        let token = SECOND_NS / u64::from(rate.per_second.max(1));
+        let bucket = token * u64::from(rate.burst.max(1));
+        let mut full_at = self.full_at.load(Relaxed);
+        for _ in 0..TRIES {
+            let next = full_at.max(now_ns) + token;
+            if next - now_ns > bucket {
+                return false;
+            }
+            match self.full_at.compare_exchange(full_at, next, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(there) => full_at = there,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_so_many_a_second() {
+        let throttle = Throttle::new();
+        let start = 77 * SECOND_NS;
+        let allowed = |from: u64, count: u64| (0..count).filter(|n| throttle.allows(from + n, Rate::DEFAULT)).count();
+        assert_eq!(allowed(start, 1000), 20);
+        // A fifth of a second brings one token.
+        let in_second = (0..1000).filter(|ms| throttle.allows(start + (1 + ms) * 1_000_000, Rate::DEFAULT));
+        assert_eq!(in_second.count(), 5);
+        // After a long pause the bucket is full, no fuller.
+        assert_eq!(allowed(start + 1000 * SECOND_NS, 1000), 20);
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest() {
+        let rate = |burst, per_second| Rate { burst, per_second };
+        let throttle = Throttle::new();
+        assert!(throttle.allows(1, rate(1, 1)));
+        assert!(!throttle.allows(SECOND_NS, rate(1, 1)));
+        assert!(throttle.allows(SECOND_NS + 1, rate(1, 1)));
+        let throttle = Throttle::new();
+        assert!((0..LARGEST).all(|_| throttle.allows(1, rate(LARGEST, LARGEST))));
+        assert!(!throttle.allows(1, rate(LARGEST, LARGEST)));
+    }
+
+    #[test]
+    fn threads_take_no_more_than_there_is() {
+        let throttle = Throttle::new();
+        let taken: usize = std::thread::scope(|s| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| s.spawn(|| (0..1000).filter(|_| throttle.allows(SECOND_NS, Rate::DEFAULT)).count()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 20);
+    }
+}

@@ -1,0 +1,31 @@
+//! At exit: one line that accounts for every event, if any was shown or would have been.
+//!
+//! unsafe: an entry of .fini_array, which the dynamic linker calls.
+#![allow(unsafe_code)]
+
+use crate::{config, init, process, report, seal, stats};
+use nopipe_core::settings::Log;
+use nopipe_core::stats::Counter;
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
+
+extern "C" fn at_exit() {
+    if !init::is_active() || seal::is_sealed() || process::is_vfork_child() {
+        return;
+    }
+    let get = |counter| stats::block().get(counter);
+    let [lines, suppressed, dropped] = [Counter::Lines, Counter::Suppressed, Counter::Dropped].map(get);
+    if lines + suppressed + dropped == 0 || config::settings().log == Log::None {
+        return;
+    }
+    report::summary(&[
+        ("undelivered", get(Counter::Undelivered)),
+        ("connections", get(Counter::Connections)),
+        ("failures", get(Counter::Failures)),
+        ("lines", lines),
+        ("suppressed", suppressed),
+        ("dropped", dropped),
+    ]);
+}
