@@ -4,6 +4,7 @@
 //! * [`run`] runs a command that can neither hang the tests nor outlive them;
 //! * [`event`] reads what the library logged;
 //! * [`c_program`] builds the programs of `c-tests/`;
+//! * [`table`] shows what the cases came to, side by side;
 //! * [`clients`] are the clients of a server under test, most of which vanish.
 
 pub mod c_program;
@@ -11,6 +12,7 @@ pub mod clients;
 pub mod event;
 pub mod library;
 pub mod run;
+pub mod table;
 
 pub use library::{Library, Profile, library};
 

@@ -3,26 +3,25 @@
 //!
 //! Each script runs bare and preloaded; what it says on stdout and stderr is in one table at the end.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{End, Outcome, run, run_with_stdout};
+use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir};
 
 /// A pipeline that does not end is stopped by this.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the scripts came to, for the table at the end.
-static TABLE: Mutex<BTreeMap<String, [String; 2]>> = Mutex::new(BTreeMap::new());
+static TABLE: Table<2> = Table::new(["bare", "preloaded"]);
 
 /// A shell, a script, and what it says with and without the library.
 const NATIVE: &[(&str, &str, &str)] = &[
@@ -101,7 +100,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let script = |&(shell, script, expected): &(&'static str, &'static str, &'static str)| {
         let missing = !has(shell);
-        let name = format!("{shell}: {script}");
+        let skipped = if missing { " (SKIPPED: not installed)" } else { "" };
+        let name = format!("{shell}: {script}{skipped}");
         Trial::test(name, move || check(shell, script, expected, expected, &[])).with_ignored_flag(missing)
     };
     let mut trials: Vec<Trial> = NATIVE.iter().map(script).collect();
@@ -113,17 +113,9 @@ fn main() -> ExitCode {
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
-        print_table();
+        TABLE.print();
     }
     conclusion.exit_code()
-}
-
-fn print_table() {
-    let table = TABLE.lock().expect("no row was left half written");
-    let heading = ["bare", "preloaded"].map(String::from);
-    for (script, [alone, preloaded]) in std::iter::once((&"script".to_string(), &heading)).chain(table.iter()) {
-        println!("{script:100} | {alone:14} | {preloaded}");
-    }
 }
 
 fn has(shell: &str) -> bool {
@@ -137,6 +129,12 @@ fn interpreter(shell: &str, script: &str) -> Command {
     let option = if shell == "perl" { "-e" } else { "-c" };
     command.args([option, script]);
     command
+}
+
+/// A row's name: the settings stand before the script.
+fn named(script: &str, settings: &[(&str, &str)]) -> String {
+    let settings = settings.iter().map(|(name, value)| format!("{name}={value} "));
+    settings.chain([script.to_string()]).collect()
 }
 
 /// All words on stdout, then all on stderr.
@@ -168,10 +166,7 @@ fn compare(
     preload(&mut command, folder.path());
     let preloaded = start(&mut command)?;
     let said = [words(&alone), words(&preloaded)];
-    TABLE
-        .lock()
-        .expect("no row was left half written")
-        .insert(name.to_string(), said.clone());
+    TABLE.add(name, said.clone());
     let ended = [alone.end, preloaded.end] == [End::Exit(0); 2];
     match ended && said == expected {
         true => Ok(()),
@@ -186,12 +181,8 @@ fn preload(command: &mut Command, folder: &Path) {
 }
 
 fn check(shell: &str, script: &str, alone: &str, preloaded: &str, settings: &[(&str, &str)]) -> Result<(), Failed> {
-    let settings_shown: String = settings
-        .iter()
-        .map(|(name, value)| format!("{name}={value} "))
-        .collect();
     compare(
-        &format!("{settings_shown}{shell}: {script}"),
+        &named(&format!("{shell}: {script}"), settings),
         interpreter(shell, script),
         |command| run(command, TIMEOUT),
         [alone, preloaded],
@@ -216,7 +207,7 @@ fn supervise(script: &str, expected: [&str; 2], settings: &[(&str, &str)]) -> Re
         drop(reader);
         run_with_stdout(command, Stdio::from(writer), TIMEOUT)
     };
-    compare(script, command, start, expected, |command, folder| {
+    compare(&named(script, settings), command, start, expected, |command, folder| {
         preload(command, folder);
         command.envs(settings.iter().copied());
     })

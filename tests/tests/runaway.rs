@@ -28,20 +28,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for shell in SHELLS {
-        let missing = !exists(shell);
-        let super_server = move |preloaded| move || workers_of_ours(shell, preloaded);
-        let tcpserver = move |preloaded| move || workers_of_tcpserver(shell, preloaded);
         for (how, preloaded) in [("bare", false), ("preloaded", true)] {
-            trials.push(
-                Trial::test(format!("{how}: {shell} workers"), super_server(preloaded)).with_ignored_flag(missing),
-            );
-            trials.push(
-                Trial::test(format!("{how}: {shell} workers of a tcpserver"), tcpserver(preloaded))
-                    .with_ignored_flag(missing || !exists("tcpserver")),
-            );
+            let workers = move || workers_of_ours(shell, preloaded);
+            trials.push(trial(format!("{how}: {shell} workers"), &[shell], workers));
+            let workers = move || workers_of_tcpserver(shell, preloaded);
+            let name = format!("{how}: {shell} workers of a tcpserver");
+            trials.push(trial(name, &[shell, "tcpserver"], workers));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Skipped, by name, where one of the programs is missing.
+fn trial(name: String, programs: &[&str], test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    match programs.iter().find(|program| !exists(program)) {
+        None => Trial::test(name, test),
+        Some(missing) => Trial::test(format!("{name} (SKIPPED: no {missing})"), test).with_ignored_flag(true),
+    }
 }
 
 fn exists(program: &str) -> bool {

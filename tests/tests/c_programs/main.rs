@@ -7,11 +7,9 @@
 mod cases;
 mod events;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -19,6 +17,7 @@ use nopipe_tests::c_program::c_program;
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_stdout};
+use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
 use cases::{Case, cases};
@@ -27,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const PROFILES: [Profile; 2] = [Profile::Release, Profile::Dev];
 
 /// What the cases came to, for the table at the end.
-static TABLE: Mutex<BTreeMap<String, [String; 3]>> = Mutex::new(BTreeMap::new());
+static TABLE: Table<3> = Table::new(["bare", "preloaded", "events"]);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -49,18 +48,9 @@ fn main() -> ExitCode {
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
-        print_table();
+        TABLE.print();
     }
     conclusion.exit_code()
-}
-
-fn print_table() {
-    let table = TABLE.lock().expect("no row was left half written");
-    let heading = ["bare", "preloaded", "events"].map(String::from);
-    let width = table.keys().map(String::len).max().unwrap_or(0);
-    for (case, [bare, preloaded, events]) in std::iter::once((&"case".to_string(), &heading)).chain(table.iter()) {
-        println!("{case:width$} | {bare:10} | {preloaded:10} | {events}");
-    }
 }
 
 /// The program `build_id` looks for the library in its own memory and prints the build-id that it finds there.
@@ -139,11 +129,7 @@ fn run_case(case: &Case) -> Result<(), Failed> {
     for column in [&mut ends, &mut counts] {
         column.dedup();
     }
-    let row = [alone.end.to_string(), ends.join(" / "), counts.join(" / ")];
-    TABLE
-        .lock()
-        .expect("no row was left half written")
-        .insert(case.to_string(), row);
+    TABLE.add(case, [alone.end.to_string(), ends.join(" / "), counts.join(" / ")]);
     if wrong.is_empty() {
         Ok(())
     } else {
