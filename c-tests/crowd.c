@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-enum { THREADS = 4, PEERS = 5000 };
+enum { THREADS = 4, PEERS = 2500 };
 
 static void *lose_peers(void *arg)
 {

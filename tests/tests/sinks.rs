@@ -1,8 +1,9 @@
 //! Where the lines go (`NOPIPE_LOG`), and in which form: what arrives there, and that nothing waits for a sink that is
 //! full, dead, or not what it should be.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -15,6 +16,8 @@ use nopipe_tests::c_program::c_program;
 use nopipe_tests::event::Event;
 use nopipe_tests::run::{End, Outcome, Process, run};
 use nopipe_tests::{Profile, library, scratch_dir};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -25,9 +28,16 @@ const TESTS: &[(&str, Test)] = &[
     ("file: one file, appended to, mode 0640", file_is_appended),
     ("file: what is no regular file is not written", only_regular_files),
     ("file: json", json),
+    (
+        "file: a handler that jumps out of a report leaves nothing open",
+        jumps_out,
+    ),
+    ("file: one line each for more peers than are remembered", crowd),
     ("stderr: the line, and nothing on stdout", stderr),
     ("stderr: a dead pipe", dead_stderr),
     ("stderr: a full pipe", full_stderr),
+    ("stderr: a terminal that nobody reads", full_terminal),
+    ("auto: the terminal of a background job, stty tostop", background_job),
     ("stderr: a socket is a client, not a log", stderr_is_a_client),
     (
         "stderr: but for the socket that $JOURNAL_STREAM names",
@@ -43,6 +53,10 @@ const ROOT_TESTS: &[(&str, Test)] = &[
     ("syslog: nobody there", syslog_absent),
     ("auto: /dev/log before a stderr that is no terminal", auto_is_syslog),
     ("auto: stderr where there is no /dev/log", auto_is_stderr),
+    (
+        "auto: /dev/log when stderr is no longer the terminal it was",
+        replaced_terminal,
+    ),
     ("AT_SECURE: the environment sets nothing", secure_process),
 ];
 
@@ -67,6 +81,13 @@ fn command(line: &str, log: &str) -> Command {
     let mut command = Command::new(c_program(words.next().expect("a program's name")));
     library(Profile::Release).preload(&mut command, Path::new("/"));
     command.args(words).env("NOPIPE_LOG", log);
+    command
+}
+
+/// The same for many peers at once: every one is reported.
+fn unlimited(line: &str, log: &str) -> Command {
+    let mut command = command(line, log);
+    command.env("NOPIPE_RATE", "1000000/1000000");
     command
 }
 
@@ -171,6 +192,30 @@ fn json() -> Result<(), Failed> {
     expect(event["delivered"] == 50 && event["undelivered"] == 100, text)
 }
 
+fn jumps_out() -> Result<(), Failed> {
+    let dir = scratch_dir("sink");
+    let path = dir.path().join("x.log");
+    succeeds(&mut unlimited("jumps_out", &format!("file:{}", path.display())))?;
+    // Nor is a line cut short.
+    for line in fs::read_to_string(path)?.lines() {
+        Event::parse(line)?;
+    }
+    Ok(())
+}
+
+fn crowd() -> Result<(), Failed> {
+    let dir = scratch_dir("sink");
+    let path = dir.path().join("x.log");
+    let outcome = succeeds(&mut unlimited("crowd", &format!("file:{}", path.display())))?;
+    let peers: usize = outcome.stdout.trim().parse()?;
+    let text = fs::read_to_string(path)?;
+    let cookie = |line| -> Option<String> { Event::parse(line).ok()?.fields.remove("cookie") };
+    let cookies: Vec<String> = text.lines().filter_map(cookie).collect();
+    let distinct = cookies.iter().collect::<HashSet<_>>().len();
+    let found = format!("{} lines about {distinct} of {peers} peers", cookies.len());
+    expect(cookies.len() == peers && distinct == peers, found)
+}
+
 fn stderr() -> Result<(), Failed> {
     let outcome = succeeds(&mut command(ONE, "stderr"))?;
     is_the_event(&outcome.stderr, &outcome.stdout)?;
@@ -192,6 +237,59 @@ fn full_stderr() -> Result<(), Failed> {
     while (&writer).write(&[0; 4096]).is_ok() {}
     rustix::fs::fcntl_setfl(&writer, flags)?;
     succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer)
+}
+
+/// A new terminal: our end, and the one for programs.
+fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let ours = openpt(flags)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let theirs = ioctl_tiocgptpeer(&ours, flags)?;
+    Ok((ours, theirs))
+}
+
+/// All that was written to the terminal, which no program has open any more.
+fn shown(ours: OwnedFd) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let timeout = Timespec::try_from(TIMEOUT).map_err(io::Error::other)?;
+    while poll(&mut [PollFd::new(&ours, PollFlags::IN)], Some(&timeout))? > 0 {
+        match rustix::io::read(&ours, &mut buffer) {
+            // EIO is the terminal's end of file.
+            Ok(0) | Err(rustix::io::Errno::IO) => break,
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn full_terminal() -> Result<(), Failed> {
+    let (_never_read, theirs) = terminal()?;
+    succeeds_with_stderr(&mut unlimited("no_trace 600", "stderr"), theirs)
+}
+
+/// A job in the background that writes to its terminal is stopped by SIGTTOU, if so set. Our line is not the program's.
+fn background_job() -> Result<(), Failed> {
+    const SCRIPT: &str = "stty tostop && set -m && { LD_PRELOAD=$PRELOAD \"$@\" & } && wait $!";
+    let (ours, theirs) = terminal()?;
+    let mut stdout = tempfile::tempfile()?;
+    let mut command = started_by(
+        &["setsid", "--ctty", "--wait", "sh", "-c", SCRIPT, "sh"],
+        &command(ONE, "auto"),
+    );
+    command
+        .stdin(theirs.try_clone()?)
+        .stdout(stdout.try_clone()?)
+        .stderr(theirs);
+    let end = Process::spawn(&mut command)?.wait(TIMEOUT)?;
+    drop(command);
+    expect(end == Some(End::Exit(0)), format!("{end:?}"))?;
+    let mut output = String::new();
+    stdout.rewind()?;
+    stdout.read_to_string(&mut output)?;
+    is_the_event(&shown(ours)?, &output)
 }
 
 /// What the library writes to a standard error that is a socket.
@@ -222,17 +320,31 @@ fn stderr_is_the_journal() -> Result<(), Failed> {
 
 /// The command in a mount namespace of its own, where `/dev` is `dir`.
 fn with_dev(command: Command, dir: &Path) -> Command {
-    let mut wrapped = Command::new("unshare");
+    const SCRIPT: &str = "mount --bind \"$1\" /dev && shift && LD_PRELOAD=$PRELOAD exec \"$@\"";
+    let dir = dir.to_str().expect("scratch directories have plain names");
+    let tools = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        SCRIPT,
+        "sh",
+        dir,
+    ];
+    started_by(&tools, &command)
+}
+
+/// The command, started by tools that are not what we test: the last one puts `$PRELOAD` into LD_PRELOAD.
+fn started_by(tools: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(tools[0]);
     wrapped
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg("mount --bind \"$1\" /dev && shift && LD_PRELOAD=$PRELOAD exec \"$@\"")
-        .arg("sh")
-        .arg(dir)
+        .args(&tools[1..])
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {
         match (name.to_str(), value) {
-            // The tools on the way are not what we test.
             (Some("LD_PRELOAD"), Some(library)) => wrapped.env("PRELOAD", library),
             (_, Some(value)) => wrapped.env(name, value),
             (_, None) => wrapped.env_remove(name),
@@ -295,6 +407,19 @@ fn auto_is_stderr() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let outcome = succeeds(&mut with_dev(command(ONE, "auto"), dev.path()))?;
     is_the_event(&outcome.stderr, &outcome.stdout)
+}
+
+/// It is a terminal at first, and then what a daemon makes of it: `/dev/null`.
+fn replaced_terminal() -> Result<(), Failed> {
+    let dev = scratch_dir("dev");
+    let socket = UnixDatagram::bind(dev.path().join("log"))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    let (_ours, theirs) = terminal()?;
+    succeeds_with_stderr(&mut with_dev(command("stderr_replaced", "auto"), dev.path()), theirs)?;
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer)?;
+    let message = std::str::from_utf8(&buffer[..length])?;
+    expect(message.starts_with("<29>stderr_replaced["), message)
 }
 
 /// A setuid program, which has the library from `/etc/ld.so.preload`, is started by somebody else with settings that
