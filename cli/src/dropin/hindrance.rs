@@ -1,0 +1,263 @@
+//! The options of a unit that stand in the way of the library.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::library::Library;
+use super::program;
+use super::unit::Unit;
+
+/// One of them, and what it does.
+#[derive(Debug)]
+pub struct Hindrance {
+    /// The library would not be loaded, or the process be killed.
+    pub stops: bool,
+    what: String,
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+fn stops(what: impl Into<String>) -> Hindrance {
+    Hindrance {
+        stops: true,
+        what: what.into(),
+    }
+}
+
+fn limits(what: impl Into<String>) -> Hindrance {
+    Hindrance {
+        stops: false,
+        what: what.into(),
+    }
+}
+
+/// Every one that can be seen in what systemd and the file system tell.
+pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
+    let mut found = environment(unit);
+    if !library.is_readable_by_all() {
+        found.push(stops(format!(
+            "{}: not every user may read it, so a service with User= or DynamicUser= may run without it",
+            library.path.display()
+        )));
+    }
+    if unit.is_set("RootDirectory") || unit.is_set("RootImage") {
+        if unit.property("MountAPIVFS") == "no" {
+            found.push(stops(
+                "MountAPIVFS=no: the unit's own root gets no fresh /run in which the library could be put",
+            ));
+        }
+    } else {
+        found.extend(hidden(unit, &library.path).map(stops));
+        found.extend(
+            unit.programs()
+                .iter()
+                .filter_map(|path| program::obstacle(path))
+                .map(stops),
+        );
+    }
+    found.extend(system_calls(unit));
+    found.extend(address_families(unit));
+    found
+}
+
+/// What overrides the drop-in's Environment=.
+fn environment(unit: &Unit) -> Vec<Hindrance> {
+    let mut found = Vec::new();
+    if unit
+        .words("UnsetEnvironment")
+        .iter()
+        .any(|word| word == "LD_PRELOAD" || word.starts_with("LD_PRELOAD="))
+    {
+        found.push(stops("UnsetEnvironment=LD_PRELOAD takes away what this drop-in sets"));
+    }
+    for file in unit.environment_files() {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.trim_start().starts_with("LD_PRELOAD="));
+        if line.is_some_and(|line| !line.contains("libnopipe.so")) {
+            found.push(stops(format!(
+                "EnvironmentFile={file} sets LD_PRELOAD, which overrides this drop-in: add the library there"
+            )));
+        }
+    }
+    found
+}
+
+/// Which option hides the library from the unit.
+fn hidden(unit: &Unit, library: &Path) -> Option<String> {
+    let path = library.display();
+    let below = |folders: &[&str]| folders.iter().any(|folder| library.starts_with(folder));
+    let listed = |name| {
+        let mut folders = unit.words(name).into_iter().map(|word| {
+            // TemporaryFileSystem=/path:options; a leading "-" or "+" is a modifier.
+            let folder = word.split(':').next().unwrap_or_default();
+            PathBuf::from(folder.trim_start_matches(['-', '+']))
+        });
+        folders.find(|folder| library.starts_with(folder))
+    };
+    let remedy = "install it in a system library folder";
+    if unit.is_set("ProtectHome")
+        && unit.property("ProtectHome") != "read-only"
+        && below(&["/home", "/root", "/run/user"])
+    {
+        return Some(format!("ProtectHome= hides {path}: {remedy}"));
+    }
+    if unit.is_set("PrivateTmp") && below(&["/tmp", "/var/tmp"]) {
+        return Some(format!("PrivateTmp= hides {path}: {remedy}"));
+    }
+    for option in ["TemporaryFileSystem", "InaccessiblePaths"] {
+        if listed(option).is_some() {
+            return Some(format!("{option}= hides {path}: {remedy}"));
+        }
+    }
+    // The deeper of the two folders counts.
+    let depth = |folder: Option<PathBuf>| folder.map_or(0, |folder| folder.components().count());
+    (depth(listed("NoExecPaths")) > depth(listed("ExecPaths")))
+        .then(|| format!("NoExecPaths= forbids to map code from {path}: add ExecPaths={path}"))
+}
+
+fn address_families(unit: &Unit) -> Option<Hindrance> {
+    let words = unit.words("RestrictAddressFamilies");
+    let denied = words.first().is_some_and(|word| word.starts_with('~'));
+    let unix = words.iter().any(|word| word.trim_start_matches('~') == "AF_UNIX");
+    (!words.is_empty() && denied == unix).then(|| {
+        limits("RestrictAddressFamilies= is without AF_UNIX: the log goes to standard error, and so to the journal as plain text")
+    })
+}
+
+/// The system calls of the library, beyond those without which no program starts.
+const NEEDED: &[&str] = &[
+    "clock_gettime",
+    "connect",
+    "getpeername",
+    "getpid",
+    "getppid",
+    "getsid",
+    "getsockname",
+    "getsockopt",
+    "gettid",
+    "getuid",
+    "ioctl",
+    "kcmp",
+    "madvise",
+    "nanosleep",
+    "newfstatat",
+    "ppoll",
+    "pwritev2",
+    "rt_sigaction",
+    "rt_sigpending",
+    "rt_sigprocmask",
+    "rt_sigtimedwait",
+    "rt_tgsigqueueinfo",
+    "sendto",
+    "socket",
+    "tgkill",
+];
+
+fn system_calls(unit: &Unit) -> Option<Hindrance> {
+    let words = unit.words("SystemCallFilter");
+    let denied = words.first()?.starts_with('~');
+    // A name may carry an error number of its own: name:EPERM.
+    let named = |call: &str| {
+        words
+            .iter()
+            .any(|word| word.trim_start_matches('~').split(':').next() == Some(call))
+    };
+    let missing: Vec<_> = NEEDED.iter().copied().filter(|call| named(call) == denied).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let list = missing.join(" ");
+    // 2147483646 is systemd's number for "kill".
+    match unit.property("SystemCallErrorNumber") {
+        "" | "0" | "kill" | "2147483646" => Some(stops(format!(
+            "SystemCallFilter= forbids {list}, and the process would be killed: allow them, or set SystemCallErrorNumber=EPERM"
+        ))),
+        _ => Some(limits(format!(
+            "SystemCallFilter= forbids {list}: the library tells less"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in a unit with these properties and the library in /home/game.
+    fn found(properties: &str) -> Vec<String> {
+        let unit = Unit::parse(&format!("Id=a.service\n{properties}\n"));
+        let library = Path::new("/home/game/libnopipe.so");
+        let found = environment(&unit)
+            .into_iter()
+            .chain(system_calls(&unit))
+            .chain(address_families(&unit));
+        found
+            .map(|hindrance| hindrance.what)
+            .chain(hidden(&unit, library))
+            .collect()
+    }
+
+    fn word_of_each(properties: &str, word: &str) {
+        let found = found(properties);
+        assert!(found.len() == 1 && found[0].contains(word), "{properties}: {found:?}");
+    }
+
+    #[test]
+    fn nothing_in_the_way() {
+        assert_eq!(
+            found("ProtectHome=no\nPrivateTmp=yes\nRestrictAddressFamilies=\nSystemCallFilter="),
+            [""; 0]
+        );
+        assert_eq!(
+            found("ProtectHome=read-only\nRestrictAddressFamilies=AF_INET AF_UNIX"),
+            [""; 0]
+        );
+        assert_eq!(found("NoExecPaths=/\nExecPaths=/usr /home/game"), [""; 0]);
+        assert_eq!(found("SystemCallFilter=~reboot mount"), [""; 0]);
+        assert_eq!(found(&format!("SystemCallFilter={}", NEEDED.join(" "))), [""; 0]);
+    }
+
+    #[test]
+    fn each_option() {
+        word_of_each("UnsetEnvironment=A LD_PRELOAD", "UnsetEnvironment");
+        word_of_each("ProtectHome=yes", "ProtectHome");
+        word_of_each("ProtectHome=tmpfs", "ProtectHome");
+        word_of_each("TemporaryFileSystem=/var:ro /home:ro", "TemporaryFileSystem");
+        word_of_each("InaccessiblePaths=-/home/game", "InaccessiblePaths");
+        word_of_each("NoExecPaths=/home\nExecPaths=/usr", "NoExecPaths");
+        word_of_each("RestrictAddressFamilies=AF_INET AF_INET6", "standard error");
+        word_of_each("RestrictAddressFamilies=~AF_UNIX", "standard error");
+        word_of_each(
+            "SystemCallFilter=~sendto",
+            "forbids sendto, and the process would be killed",
+        );
+        word_of_each("SystemCallFilter=~sendto:EPERM\nSystemCallErrorNumber=1", "tells less");
+    }
+
+    #[test]
+    fn an_environment_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let property = format!("EnvironmentFiles={} (ignore_errors=no)", file.path().display());
+        assert_eq!(found(&property), [""; 0]);
+        fs::write(file.path(), "A=1\nLD_PRELOAD=libone.so\n").unwrap();
+        word_of_each(&property, "overrides");
+    }
+
+    #[test]
+    fn every_system_call_of_the_library_is_known() {
+        let source = include_str!("../../../src/sys.rs");
+        let calls = source
+            .split("Sysno::")
+            .skip(1)
+            .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+        // Without these no program starts.
+        const ALWAYS: &[&str] = &["close", "fstat", "openat", "read", "write"];
+        for call in calls {
+            assert!(NEEDED.contains(&call) || ALWAYS.contains(&call), "{call}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A unit as `systemctl show` tells it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::failure::{Failure, Kind, Result};
+
+/// The properties that are asked for.
+const PROPERTIES: &[&str] = &[
+    "Id",
+    "LoadState",
+    "FragmentPath",
+    "Type",
+    "Restart",
+    "Environment",
+    "EnvironmentFiles",
+    "UnsetEnvironment",
+    "ExecStart",
+    "RootDirectory",
+    "RootImage",
+    "MountAPIVFS",
+    "ProtectHome",
+    "PrivateTmp",
+    "TemporaryFileSystem",
+    "InaccessiblePaths",
+    "NoExecPaths",
+    "ExecPaths",
+    "RestrictAddressFamilies",
+    "SystemCallFilter",
+    "SystemCallErrorNumber",
+];
+
+/// The systemd of the system, or of the calling user.
+pub struct Manager {
+    pub user: bool,
+}
+
+impl Manager {
+    /// As one would type it.
+    pub fn command_line(&self) -> &'static str {
+        if self.user { "systemctl --user" } else { "systemctl" }
+    }
+
+    /// Where the admin's own units and drop-ins lie.
+    pub fn folder(&self) -> Result<PathBuf> {
+        if !self.user {
+            return Ok("/etc/systemd/system".into());
+        }
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+        let config = config.ok_or_else(|| Failure::new(Kind::Other, "neither XDG_CONFIG_HOME nor HOME is set"))?;
+        Ok(config.join("systemd/user"))
+    }
+
+    pub fn reload(&self) -> Result<()> {
+        self.systemctl(&["daemon-reload"]).map(drop)
+    }
+
+    /// The value of LD_PRELOAD that every service of this manager gets.
+    fn preload(&self) -> Option<String> {
+        let environment = self.systemctl(&["show-environment"]).ok()?;
+        let value = environment.lines().find_map(|line| line.strip_prefix("LD_PRELOAD="))?;
+        shlex::split(value.strip_prefix('$').unwrap_or(value))?.pop()
+    }
+
+    fn systemctl(&self, args: &[&str]) -> Result<String> {
+        let output = Command::new("systemctl")
+            .args(self.user.then_some("--user"))
+            .args(args)
+            .env("LC_ALL", "C")
+            .output()
+            .map_err(|error| Failure::new(Kind::NoSystemd, format!("systemctl: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let kind = match &said {
+                said if said.contains("not been booted with systemd") || said.contains("connect to bus") => {
+                    Kind::NoSystemd
+                }
+                said if said.contains("denied") || said.contains("authentication required") => Kind::NotPermitted,
+                _ => Kind::Other,
+            };
+            let message = format!("{} {}: {}", self.command_line(), args.join(" "), said.trim());
+            return Err(Failure::new(kind, message));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// The unit's name in full. Only services run programs of their own.
+pub fn full_name(name: &str) -> Result<String> {
+    let refuse = |why| Err(Failure::new(Kind::NotFound, format!("{name}: {why}")));
+    if name.is_empty() || name.contains('/') || name.starts_with('-') {
+        return refuse("not the name of a unit");
+    }
+    const OTHER_KINDS: &[&str] = &[
+        ".socket",
+        ".target",
+        ".timer",
+        ".mount",
+        ".automount",
+        ".swap",
+        ".path",
+        ".slice",
+        ".scope",
+        ".device",
+    ];
+    if OTHER_KINDS.iter().any(|kind| name.ends_with(kind)) {
+        return refuse("not a service");
+    }
+    Ok(match name.ends_with(".service") {
+        true => name.to_owned(),
+        false => format!("{name}.service"),
+    })
+}
+
+/// One service.
+pub struct Unit {
+    pub name: String,
+    properties: HashMap<String, Vec<String>>,
+    manager_preload: Option<String>,
+}
+
+impl Unit {
+    pub fn read(manager: &Manager, name: &str) -> Result<Unit> {
+        // systemd tells nothing of a template, only of its instances.
+        let template = name.ends_with("@.service");
+        let asked = if template {
+            name.replace("@.", "@nopipe.")
+        } else {
+            name.to_owned()
+        };
+        let property = format!("--property={}", PROPERTIES.join(","));
+        let mut unit = Unit::parse(&manager.systemctl(&["show", &property, "--", &asked])?);
+        unit.manager_preload = manager.preload();
+        // The name may have been an alias.
+        unit.name = if template {
+            name.to_owned()
+        } else {
+            unit.property("Id").to_owned()
+        };
+        match unit.property("LoadState") {
+            "loaded" if !unit.name.is_empty() => Ok(unit),
+            "not-found" => Err(Failure::new(Kind::NotFound, format!("{name}: no such unit"))),
+            state => Err(Failure::new(
+                Kind::Refused,
+                format!("{name}: the unit is not usable: {state}"),
+            )),
+        }
+    }
+
+    /// From what `systemctl show` writes: a value may go on in the next line, and a property may come more than once.
+    pub fn parse(shown: &str) -> Unit {
+        let mut properties: HashMap<String, Vec<String>> = HashMap::new();
+        let mut current = String::new();
+        for line in shown.lines() {
+            match line.split_once('=') {
+                Some((name, value)) if PROPERTIES.contains(&name) => {
+                    current = name.to_owned();
+                    properties.entry(current.clone()).or_default().push(value.to_owned());
+                }
+                _ => {
+                    if let Some(value) = properties.get_mut(&current).and_then(|values| values.last_mut()) {
+                        value.push('\n');
+                        value.push_str(line);
+                    }
+                }
+            }
+        }
+        Unit {
+            name: properties
+                .get("Id")
+                .and_then(|id| id.first())
+                .cloned()
+                .unwrap_or_default(),
+            properties,
+            manager_preload: None,
+        }
+    }
+
+    /// The value of a property; empty if it is not set.
+    pub fn property(&self, name: &str) -> &str {
+        self.properties
+            .get(name)
+            .and_then(|values| values.first())
+            .map_or("", String::as_str)
+    }
+
+    /// The words of a property, whose blanks systemctl has quoted.
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let values = self.properties.get(name).into_iter().flatten();
+        values.filter_map(|value| shlex::split(value)).flatten().collect()
+    }
+
+    pub fn is_set(&self, name: &str) -> bool {
+        !matches!(self.property(name), "" | "no" | "[not set]")
+    }
+
+    /// What the unit preloads now, in its order, without a libnopipe.so that is there already.
+    pub fn preloads(&self) -> Vec<String> {
+        let own = self.words("Environment").into_iter().rev();
+        let value = own
+            .filter_map(|word| Some(word.strip_prefix("LD_PRELOAD=")?.to_owned()))
+            .next();
+        let value = value.or_else(|| self.manager_preload.clone()).unwrap_or_default();
+        let libraries = value.split([' ', ':']).filter(|name| !name.is_empty());
+        libraries
+            .filter(|name| name.rsplit('/').next() != Some("libnopipe.so"))
+            .map(String::from)
+            .collect()
+    }
+
+    /// The files of EnvironmentFile=.
+    pub fn environment_files(&self) -> Vec<&str> {
+        let values = self.properties.get("EnvironmentFiles").into_iter().flatten();
+        values
+            .map(|value| value.split(" (ignore_errors=").next().unwrap_or(value))
+            .filter(|path| !path.is_empty())
+            .collect()
+    }
+
+    /// The programs that ExecStart= runs.
+    pub fn programs(&self) -> Vec<PathBuf> {
+        let commands = self.properties.get("ExecStart").into_iter().flatten();
+        commands
+            .filter_map(|command| Some(command.split_once("path=")?.1.split(" ;").next()?.into()))
+            .collect()
+    }
+
+    /// What `systemd-analyze verify` takes. An instance is a file of its template with another name.
+    pub fn file(&self) -> String {
+        let path = self.property("FragmentPath");
+        match self.name.ends_with("@.service") || !path.ends_with("@.service") {
+            true => path.to_owned(),
+            false => format!("{path}:{}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOWN: &str = "\
+Id=game.service
+LoadState=loaded
+Type=simple
+Restart=on-failure
+Environment=A=1 \"LD_PRELOAD=/usr/lib/libone.so libtwo.so:/opt/libnopipe.so\" \"B=two
+lines\"
+EnvironmentFiles=/etc/default/game (ignore_errors=yes)
+EnvironmentFiles=/etc/game.env (ignore_errors=no)
+ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env game ; ignore_errors=no ; start_time=[n/a] }
+PrivateTmp=no
+";
+
+    #[test]
+    fn properties() {
+        let unit = Unit::parse(SHOWN);
+        assert_eq!(unit.name, "game.service");
+        assert_eq!(unit.property("Restart"), "on-failure");
+        assert_eq!(unit.words("Environment")[2], "B=two\nlines");
+        assert_eq!(unit.preloads(), ["/usr/lib/libone.so", "libtwo.so"]);
+        assert_eq!(unit.environment_files(), ["/etc/default/game", "/etc/game.env"]);
+        assert_eq!(unit.programs(), [PathBuf::from("/usr/bin/env")]);
+        assert!(!unit.is_set("PrivateTmp") && !unit.is_set("RootDirectory"));
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(full_name("nginx").unwrap(), "nginx.service");
+        assert_eq!(full_name("foo@1.service").unwrap(), "foo@1.service");
+        for wrong in ["a/b", "", "-x", "a.socket"] {
+            assert_eq!(full_name(wrong).unwrap_err().kind, Kind::NotFound);
+        }
+    }
+
+    #[test]
+    fn the_manager_preloads_where_the_unit_does_not() {
+        let mut unit = Unit::parse("Id=a.service\nEnvironment=\n");
+        unit.manager_preload = Some("libone.so".into());
+        assert_eq!(unit.preloads(), ["libone.so"]);
+    }
+}
