@@ -275,4 +275,12 @@ UNUSED static void wait_for_success(pid_t child)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* Waits for a child that SIGPIPE must kill. */
+UNUSED static void wait_for_sigpipe(pid_t child)
+{
+	int status;
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
 #endif

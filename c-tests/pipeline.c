@@ -21,7 +21,6 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	struct dead_pipe dead = dead_pipe();
-	int status;
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
@@ -30,8 +29,7 @@ int main(int argc, char **argv)
 		_exit(FAILED);
 	}
 	if (strcmp(argv[1], "dies") == 0) {
-		CHECK(waitpid(child, &status, 0) == child);
-		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+		wait_for_sigpipe(child);
 	} else {
 		say("expect transport=pipe cause=reader-gone peer=%s fd=1 call=write pid=%d", dead.name, child);
 		wait_for_success(child);

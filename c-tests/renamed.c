@@ -31,14 +31,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	struct dead_pipe dead = dead_pipe();
-	int status;
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
 		CHECK(dup2(dead.fd, 1) == 1);
 		start_as(argv[0], "child");
 	}
-	CHECK(waitpid(child, &status, 0) == child);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	wait_for_sigpipe(child);
 	return 0;
 }
