@@ -1,4 +1,4 @@
-//! Fields with any values, as text and as JSON.
+//! Fields with any values, as text, as JSON and for journald.
 #![no_main]
 
 #[allow(dead_code)]
@@ -13,8 +13,14 @@ libfuzzer_sys::fuzz_target!(|pairs: Vec<(u8, Result<u64, String>)>| {
     let mut used = HashSet::new();
     let pairs: Vec<_> = pairs
         .into_iter()
-        .map(|(field, value)| (usize::from(field) % FIELDS.len(), value.map_or_else(Value::Text, Value::Number)))
+        .map(|(field, value)| {
+            (
+                usize::from(field) % FIELDS.len(),
+                value.map_or_else(Value::Text, Value::Number),
+            )
+        })
         .filter(|(field, _)| used.insert(*field))
         .collect();
     checks::encoding(&pairs);
+    checks::journal_datagram(&pairs);
 });

@@ -1,7 +1,7 @@
 //! What must hold for any input. The property tests and the fuzzers (fuzz/) share it.
 
 use log::kv::{self, Key, Source, VisitSource};
-use nopipe_core::encode::{Format, encode};
+use nopipe_core::encode::{Format, encode, journal};
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::FIELDS;
 use nopipe_core::line::Line;
@@ -53,10 +53,69 @@ pub fn encoding(pairs: &[(usize, Value)]) {
     }
 }
 
+/// The same for the datagram that journald gets, where values stand as they are.
+pub fn journal_datagram(pairs: &[(usize, Value)]) {
+    let expected: Vec<_> = pairs
+        .iter()
+        .filter_map(|(field, value)| Some((FIELDS[*field].journal?.to_owned(), plain(value))))
+        .collect();
+    let mut line = Box::new(Line::<65536>::new());
+    journal(MESSAGE, &Pairs(pairs), line.writer());
+    let all = parse_journal(line.as_bytes());
+    if pairs
+        .iter()
+        .all(|(_, value)| !matches!(value, Value::Text(text) if text.len() > 1000))
+    {
+        assert_eq!(all, expected);
+    }
+    let mut line = Line::<256>::new();
+    journal(MESSAGE, &Pairs(pairs), line.writer());
+    let some = parse_journal(line.as_bytes());
+    assert!(
+        some.iter().all(|pair| expected.contains(pair)),
+        "{some:?} of {expected:?}"
+    );
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+/// systemd.io, JOURNAL_NATIVE_PROTOCOL: `NAME=value`, or the name, a line feed, the length and the value.
+fn parse_journal(mut bytes: &[u8]) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes.iter().position(|b| b"=\n".contains(b)).unwrap();
+        let (name, behind) = bytes.split_at(end);
+        let (start, length) = if behind[0] == b'=' {
+            (1, behind.iter().position(|&b| b == b'\n').unwrap() - 1)
+        } else {
+            (9, u64::from_le_bytes(behind[1..9].try_into().unwrap()) as usize)
+        };
+        let (value, rest) = behind[start..].split_at(length);
+        bytes = rest.strip_prefix(b"\n").unwrap();
+        fields.push(
+            [name, value]
+                .map(|part| String::from_utf8(part.to_vec()).unwrap())
+                .into(),
+        );
+    }
+    let own: Vec<(String, String)> = fields.drain(..3).collect();
+    let [(message, text), (priority, _), (id, _)] = own.as_slice() else {
+        unreachable!()
+    };
+    assert_eq!([message, priority, id], ["MESSAGE", "PRIORITY", "MESSAGE_ID"]);
+    parse_logfmt(text);
+    fields
+}
+
 /// The names that fields have in a format; what cannot be shown is a question mark. Text has no numbers.
 fn expected(format: Format, pairs: &[(usize, Value)]) -> Vec<(String, Value)> {
     let shown = |value: &Value| match value {
-        Value::Number(number) if format == Format::Text => Value::Text(number.to_string()),
+        Value::Number(_) if format == Format::Text => Value::Text(plain(value)),
         Value::Number(number) => Value::Number(*number),
         Value::Text(text) => Value::Text(text.chars().map(|c| if c >= '\u{e0000}' { '?' } else { c }).collect()),
     };
@@ -216,9 +275,11 @@ fn shown(settings: &Settings) -> String {
         runaway,
         runaway_limit,
         eager,
+        rate,
         only,
-        ..
     } = settings;
     let (file, only) = (file.as_str(), only.as_str());
-    format!("{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {only}")
+    format!(
+        "{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {rate:?} {only}"
+    )
 }

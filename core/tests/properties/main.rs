@@ -77,6 +77,7 @@ proptest! {
     #[test]
     fn encodings_give_back_what_went_in(pairs in fields()) {
         checks::encoding(&pairs);
+        checks::journal_datagram(&pairs);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use nopipe_core::disposition::{Action, Disposition};
 use nopipe_core::runaway::{Runaways, Step, WINDOW_MS};
 use nopipe_core::table::{ADDRESS, Seen, Targets};
+use nopipe_core::throttle::{Rate, Throttle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -93,6 +94,26 @@ proptest! {
                 Step::SetsIn => prop_assert!(lately >= limit as usize),
                 Step::GoesOn(pause_ms) => prop_assert!(times.len() > limit as usize && (1..=100).contains(&pause_ms)),
             }
+        }
+    }
+
+    /// The bucket counted the other way: what is in it.
+    #[test]
+    fn a_throttle_is_a_token_bucket(
+        pauses in vec(prop_oneof![3 => 0..1000_u64, 1 => 0..3_000_000_000_u64], 0..300),
+        burst in 1..30_u32,
+        per_second in 1..2000_u32,
+    ) {
+        let throttle = Throttle::new();
+        let token = 1_000_000_000 / u64::from(per_second);
+        let full = token * u64::from(burst);
+        let (mut now, mut bucket) = (0, full);
+        for pause in pauses {
+            now += pause;
+            bucket = full.min(bucket + pause);
+            let expected = bucket >= token;
+            prop_assert_eq!(throttle.allows(now, Rate { burst, per_second }), expected);
+            bucket -= if expected { token } else { 0 };
         }
     }
 }
