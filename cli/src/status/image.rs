@@ -1,0 +1,108 @@
+//! Finds a symbol of a shared object in the memory of another process.
+//!
+//! Memory is all that is read, not the file: that may be replaced or removed meanwhile, or lie in a container.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use object::elf::{DT_GNU_HASH, DT_STRTAB, DT_SYMTAB, FileHeader32, FileHeader64, PT_DYNAMIC, PT_LOAD, SHN_UNDEF};
+use object::pod::slice_from_bytes;
+use object::read::StringTable;
+use object::read::elf::{Dyn, FileHeader, GnuHashTable, ProgramHeader, Sym};
+use object::{Endianness, FileKind};
+
+const PAGE: usize = 4096;
+/// No libnopipe.so is larger. What is read is not to be trusted.
+const LARGEST: usize = 16 << 20;
+
+/// Where a symbol lies, and how large it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub address: u64,
+    pub size: usize,
+}
+
+/// The symbol `name` of the shared object whose first page is mapped at `base`.
+pub fn find_symbol(memory: &File, base: u64, name: &str) -> Option<Place> {
+    let head = read_pages(memory, base, PAGE);
+    match FileKind::parse(&*head).ok()? {
+        FileKind::Elf32 => find::<FileHeader32<Endianness>>(memory, base, &head, name),
+        FileKind::Elf64 => find::<FileHeader64<Endianness>>(memory, base, &head, name),
+        _ => None,
+    }
+}
+
+fn find<Elf: FileHeader<Endian = Endianness>>(memory: &File, base: u64, head: &[u8], name: &str) -> Option<Place> {
+    let header = Elf::parse(head).ok()?;
+    let endian = header.endian().ok()?;
+    let headers = header.program_headers(endian, head).ok()?;
+    let span = |header: &Elf::ProgramHeader| {
+        let start: u64 = header.p_vaddr(endian).into();
+        start.checked_add(header.p_memsz(endian).into())
+    };
+    let loaded = headers.iter().filter(|header| header.p_type(endian) == PT_LOAD);
+    let end = usize::try_from(loaded.filter_map(span).max()?).ok()?;
+    let image = read_pages(memory, base, end.min(LARGEST));
+
+    let dynamic = headers.iter().find(|header| header.p_type(endian) == PT_DYNAMIC)?;
+    let dynamic = image.get(usize::try_from(dynamic.p_vaddr(endian).into()).ok()?..)?;
+    let count = dynamic.len() / size_of::<Elf::Dyn>();
+    let (dynamic, _) = slice_from_bytes::<Elf::Dyn>(dynamic, count).ok()?;
+    let offset_of = |tag| {
+        let mut entries = dynamic.iter().take_while(|entry| entry.d_tag(endian).into() != 0);
+        let value: u64 = entries
+            .find(|entry| entry.tag32(endian) == Some(tag))?
+            .d_val(endian)
+            .into();
+        // glibc turns these into addresses in place, musl does not.
+        usize::try_from(value.checked_sub(base).unwrap_or(value)).ok()
+    };
+    let table = GnuHashTable::<Elf>::parse(endian, image.get(offset_of(DT_GNU_HASH)?..)?).ok()?;
+    let count = table.symbol_table_length(endian)? as usize;
+    let (symbols, _) = slice_from_bytes::<Elf::Sym>(image.get(offset_of(DT_SYMTAB)?..)?, count).ok()?;
+    let names = StringTable::new(&*image, offset_of(DT_STRTAB)? as u64, image.len() as u64);
+    let symbol = symbols
+        .iter()
+        .filter(|symbol| symbol.st_shndx(endian) != SHN_UNDEF)
+        .find(|symbol| symbol.name(endian, names) == Ok(name.as_bytes()))?;
+    Some(Place {
+        address: base.checked_add(symbol.st_value(endian).into())?,
+        size: usize::try_from(symbol.st_size(endian).into()).ok()?,
+    })
+}
+
+/// Pages that cannot be read, such as the gaps between segments, are zero.
+fn read_pages(memory: &File, base: u64, length: usize) -> Vec<u8> {
+    let mut image = vec![0; length];
+    for (page, start) in image.chunks_mut(PAGE).zip((base..).step_by(PAGE)) {
+        if memory.read_exact_at(page, start).is_err() {
+            page.fill(0);
+        }
+    }
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use procfs::process::{MMapPath, Process};
+
+    #[test]
+    fn in_this_process() {
+        let process = Process::myself().unwrap();
+        let maps = process.maps().unwrap();
+        let libc = |path: &MMapPath| matches!(path, MMapPath::Path(path) if path.ends_with("libc.so.6"));
+        let base = maps
+            .iter()
+            .find(|map| map.offset == 0 && libc(&map.pathname))
+            .unwrap()
+            .address
+            .0;
+        let memory = process.mem().unwrap();
+        let environ = find_symbol(&memory, base, "environ").unwrap();
+        assert_eq!(environ.size, size_of::<usize>());
+        assert!(environ.address > base);
+        assert_eq!(find_symbol(&memory, base, "nopipe_stats"), None);
+        assert_eq!(find_symbol(&memory, 0, "environ"), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! The counters as text, as JSON and for Prometheus: docs/status.md describes the last two.
+
+use std::fmt::Write;
+
+use nopipe_core::event::Cause;
+use nopipe_core::stats::{LastPeer, Snapshot};
+use nopipe_core::time::rfc3339;
+use serde_json::{Map, Value, json};
+
+use super::process::Report;
+
+/// One number of a process, under its names.
+struct Number {
+    /// In JSON; in Prometheus `nopipe_…_total`.
+    name: &'static str,
+    text: &'static str,
+    help: &'static str,
+    of: fn(&Snapshot) -> u64,
+}
+
+const fn number(name: &'static str, text: &'static str, help: &'static str, of: fn(&Snapshot) -> u64) -> Number {
+    Number { name, text, help, of }
+}
+
+/// In the order in which they are shown.
+const NUMBERS: &[Number] = &[
+    number("connections", "connections", "Connections that failed.", |s| {
+        s.connections
+    }),
+    number(
+        "failed_writes",
+        "failed writes",
+        "Calls that failed, the first of each connection included.",
+        |s| s.failures,
+    ),
+    number(
+        "undelivered_bytes",
+        "undelivered bytes",
+        "Bytes written that the peers have not acknowledged.",
+        |s| s.undelivered,
+    ),
+    number(
+        "unattributed",
+        "unattributed",
+        "SIGPIPEs and failures of which nothing more could be learned.",
+        |s| s.unattributed,
+    ),
+    number("lines", "lines logged", "Events that became a line of the log.", |s| {
+        s.lines
+    }),
+    number(
+        "suppressed",
+        "suppressed",
+        "Events without a line: the rate limit.",
+        |s| s.suppressed,
+    ),
+    number(
+        "dropped",
+        "dropped",
+        "Events without a line: the log did not take it.",
+        |s| s.dropped,
+    ),
+    number(
+        "unwanted",
+        "unwanted",
+        "Events without a line: the settings want none.",
+        |s| s.unwanted,
+    ),
+];
+
+pub fn text(reports: &[Report]) -> String {
+    let mut text = String::new();
+    for (i, Report { pid, program, counters }) in reports.iter().enumerate() {
+        let gap = if i == 0 { "" } else { "\n" };
+        let since = since(counters).map_or("nothing counted yet".to_owned(), |time| format!("since {time}"));
+        let _ = writeln!(text, "{gap}{pid} {}, {since}", visible(program));
+        let causes: Vec<_> = events(counters)
+            .filter(|(_, n)| *n > 0)
+            .map(|(cause, n)| format!("{} {n}", cause.name()))
+            .collect();
+        let row = |name: &str, n: u64| format!("  {name:<18}{n:>12}");
+        let total = row("events", counters.events.iter().sum());
+        let _ = writeln!(text, "{}", format!("{total}  {}", causes.join(", ")).trim_end());
+        for number in NUMBERS {
+            let _ = writeln!(text, "{}", row(number.text, (number.of)(counters)));
+        }
+        for (i, peer) in counters.peers.iter().flatten().enumerate() {
+            let title = if i == 0 { "last peers" } else { "" };
+            let (cause, name) = (peer.cause.name(), visible(peer.name.as_str()));
+            let _ = writeln!(text, "  {title:<12}{}  {cause:<15}  {name}", time_of(peer));
+        }
+    }
+    text
+}
+
+pub fn json(reports: &[Report]) -> String {
+    let reports: Vec<Value> = reports.iter().map(json_object).collect();
+    let mut text = format!("{:#}", Value::Array(reports));
+    text.push('\n');
+    text
+}
+
+fn json_object(Report { pid, program, counters }: &Report) -> Value {
+    let mut object = Map::new();
+    object.insert("pid".into(), json!(pid));
+    object.insert("program".into(), json!(program));
+    object.insert("since".into(), json!(since(counters)));
+    let events = events(counters).map(|(cause, n)| (cause.name().to_owned(), json!(n)));
+    object.insert("events".into(), events.collect::<Map<_, _>>().into());
+    for number in NUMBERS {
+        object.insert(number.name.into(), json!((number.of)(counters)));
+    }
+    let peer = |peer: &LastPeer| json!({"peer": peer.name.as_str(), "time": time_of(peer), "cause": peer.cause.name()});
+    object.insert("last_peers".into(), counters.peers.iter().flatten().map(peer).collect());
+    object.into()
+}
+
+/// See <https://prometheus.io/docs/instrumenting/exposition_formats/>: all samples of a metric stand together.
+pub fn prometheus(reports: &[Report]) -> String {
+    let mut text = String::new();
+    let head = |text: &mut String, name: &str, kind: &str, help: &str| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    };
+    let labels = |report: &Report| format!("pid=\"{}\",program=\"{}\"", report.pid, label_value(&report.program));
+
+    head(
+        &mut text,
+        "nopipe_events_total",
+        "counter",
+        "Connections that failed, by cause.",
+    );
+    for report in reports {
+        for (cause, n) in events(&report.counters) {
+            let _ = writeln!(
+                text,
+                "nopipe_events_total{{{},cause=\"{}\"}} {n}",
+                labels(report),
+                cause.name()
+            );
+        }
+    }
+    for number in NUMBERS {
+        let name = format!("nopipe_{}_total", number.name);
+        head(&mut text, &name, "counter", number.help);
+        for report in reports {
+            let _ = writeln!(text, "{name}{{{}}} {}", labels(report), (number.of)(&report.counters));
+        }
+    }
+    text
+}
+
+fn label_value(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+fn events(counters: &Snapshot) -> impl Iterator<Item = (Cause, u64)> {
+    Cause::ALL.into_iter().zip(counters.events)
+}
+
+/// Since when it is counted, if anything was.
+fn since(counters: &Snapshot) -> Option<String> {
+    (counters.since > 0).then(|| {
+        rfc3339(counters.since.cast_signed(), 0)
+            .as_str()
+            .replace(".000000Z", "Z")
+    })
+}
+
+fn time_of(peer: &LastPeer) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    let time = rfc3339((peer.time / SECOND).cast_signed(), (peer.time % SECOND).cast_signed());
+    time.as_str().to_owned()
+}
+
+/// Without control characters: a name is the peer's choice, and the reader a terminal.
+fn visible(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nopipe_core::line::Line;
+
+    fn report() -> Report {
+        let mut name = Line::new();
+        name.push_str("/tmp/\u{1b}[31m\"x");
+        let mut counters = Snapshot {
+            since: 1_767_225_600,
+            failures: 3,
+            ..Snapshot::default()
+        };
+        counters.events[Cause::Reset as usize] = 2;
+        counters.peers[0] = Some(LastPeer {
+            time: 1_767_225_600_123_456_000,
+            cause: Cause::Reset,
+            name,
+        });
+        Report {
+            pid: 42,
+            program: "a\"b\\c".into(),
+            counters,
+        }
+    }
+
+    #[test]
+    fn as_text() {
+        let text = text(&[report()]);
+        assert!(text.starts_with("42 a\"b\\c, since 2026-01-01T00:00:00Z\n"), "{text}");
+        assert!(text.contains("events                       2  reset 2\n"), "{text}");
+        assert!(
+            text.contains("2026-01-01T00:00:00.123456Z  reset            /tmp/\\u{1b}[31m\"x\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn as_json() {
+        let value: Value = serde_json::from_str(&json(&[report()])).unwrap();
+        assert_eq!(value[0]["program"], "a\"b\\c");
+        assert_eq!(value[0]["events"]["reset"], 2);
+        assert_eq!(value[0]["failed_writes"], 3);
+        assert_eq!(value[0]["last_peers"][0]["time"], "2026-01-01T00:00:00.123456Z");
+    }
+
+    #[test]
+    fn for_prometheus() {
+        let text = prometheus(&[report()]);
+        assert!(
+            text.contains("nopipe_events_total{pid=\"42\",program=\"a\\\"b\\\\c\",cause=\"reset\"} 2\n"),
+            "{text}"
+        );
+        assert!(text.contains("# TYPE nopipe_failed_writes_total counter\n"), "{text}");
+    }
+}
