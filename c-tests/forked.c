@@ -1,12 +1,12 @@
 /*
  * forked CASE: parent and child.
- *   both   each has a peer of its own; the events carry their pids
+ *   both   each has a peer of its own; the events carry their pids; each counts for itself
  *   known  a connection that the parent has reported is not news in the child
  *   raw    a child by raw clone, where no atfork handler runs
  *   storm  children are forked while threads report: nothing that a thread holds is held for ever in the child
  *   exec   a program that the server starts is under the library too
  */
-#include "check.h"
+#include "counted.h"
 
 #include <sched.h>
 
@@ -82,10 +82,12 @@ int main(int argc, char **argv)
 		if (strcmp(kind, "known") == 0)
 			CHECK_FAILS(write(parents.fd, "x", 1), EPIPE);
 		meet(&childs);
+		CHECK_COUNTED(strcmp(kind, "known") == 0 ? 2 : 1);
 		_exit(0);
 	}
 	wait_for_success(child);
 	if (strcmp(kind, "known") != 0)
 		meet(&parents);
+	CHECK_COUNTED(1);
 	return 0;
 }

@@ -11,18 +11,26 @@
  *   inherited   the filter was there when the program was started: that is the administrator's, and there is a line
  */
 #include "calls.h"
+#include "counted.h"
 #include "seccomp.h"
 
 #include <dlfcn.h>
 
 static const struct call *call;
 static struct connection c;
+static volatile int sealed; /* by another thread */
 
 static void fail_thrice(void)
 {
 	char bytes[64] = {0};
 	for (int i = 0; i < 3; i++)
 		CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
+}
+
+static void fail_and_count(void)
+{
+	fail_thrice();
+	CHECK_COUNTED(sealed ? 6 : 3); /* another thread has failed as often */
 }
 
 static void seal_by_libseccomp(void)
@@ -41,8 +49,6 @@ static void seal_by_libseccomp(void)
 		CHECK(allow(context, SECCOMP_RET_ALLOW, allowed[i], 0) == 0);
 	CHECK(load(context) == 0);
 }
-
-static volatile int sealed;
 
 static void *seal_a_thread(void *arg)
 {
@@ -81,7 +87,7 @@ int main(int argc, char **argv)
 	c = dead_tcp("v4");
 	if (strcmp(kind, "strict") == 0) {
 		CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
-		fail_thrice();
+		fail_and_count();
 		syscall(SYS_exit, 0);
 	}
 	if (strcmp(kind, "prctl") == 0)
@@ -104,6 +110,6 @@ int main(int argc, char **argv)
 		expect_dead(&c, call->logged, "");
 	else
 		send_on_purpose(strcmp(kind, "purpose") == 0);
-	fail_thrice();
+	fail_and_count();
 	_exit(0);
 }

@@ -4,7 +4,7 @@
  *   default, handler, ignored  the parent's own disposition
  *   fails                      the child writes to a vanished peer; that peer is still news in the parent
  */
-#include "check.h"
+#include "counted.h"
 
 static void handler(int signal)
 {
@@ -53,8 +53,10 @@ int main(int argc, char **argv)
 		CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == own);
 		CHECK(sigpipe_in("SigCgt") == caught && sigpipe_in("SigIgn") == ignored);
 	}
+	CHECK_COUNTED(0);
 	expect_dead(&c, "write", strcmp(kind, "handler") == 0 ? "handler=skipped" : "handler=");
 	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
 	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+	CHECK_COUNTED(2);
 	return 0;
 }

@@ -116,11 +116,21 @@ fn unescape(chars: &mut std::str::CharIndices<'_>) -> Result<char, String> {
     }
 }
 
-/// All events of the log files in `dir`, file by file.
+/// All events of the log files in `dir`, file by file, but for the accounts at exit: those tell nothing of a single connection.
 ///
 /// # Errors
 /// The first line that is no event, or what cannot be read.
 pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
+    let mut events = read_lines(dir)?;
+    events.retain(|event| event.message != SUMMARY);
+    Ok(events)
+}
+
+/// All lines of the log files in `dir`, file by file.
+///
+/// # Errors
+/// The first line that is no event, or what cannot be read.
+pub fn read_lines(dir: &Path) -> Result<Vec<Event>, String> {
     let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
@@ -131,11 +141,7 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
     {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         for line in text.lines() {
-            let event = Event::parse(line)?;
-            // The account at exit tells nothing of a single connection: its own tests look for it.
-            if event.message != SUMMARY {
-                events.push(event);
-            }
+            events.push(Event::parse(line)?);
         }
     }
     Ok(events)

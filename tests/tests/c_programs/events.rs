@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nopipe_tests::event::Event;
+use nopipe_tests::event::{Event, SUMMARY};
 
 type Fields = BTreeMap<String, String>;
 
@@ -44,9 +44,7 @@ pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<
 /// # Errors
 /// The summary that does not.
 pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
-    let (summaries, others) = logged
-        .drain(..)
-        .partition(|event| event.message == "libnopipe: summary");
+    let (summaries, others) = logged.drain(..).partition(|event| event.message == SUMMARY);
     *logged = others;
     let summaries: Vec<Event> = summaries;
     for summary in &summaries {
