@@ -7,10 +7,10 @@
 //! anybody:
 //!
 //! * A writer takes a ticket and claims the slot that belongs to it (a compare-exchange of the slot's mark; a slot that
-//!   is published, claimed or already holds a newer ticket is passed over with a new ticket), fills it, and publishes
-//!   the ticket by a compare-exchange from the ticket whose action it has read: so it knows exactly which action it
-//!   replaced. Only then does it let the claim go. Until then nobody else takes the slot, and afterwards whoever finds
-//!   it unclaimed also finds out whether it is published.
+//!   is published or claimed is passed over with a new ticket), fills it, and publishes the ticket by a
+//!   compare-exchange from the ticket whose action it has read: so it knows exactly which action it replaced. Only then
+//!   does it let the claim go: whoever finds the slot unclaimed also sees whether it is published, and a ticket is
+//!   published once at most.
 //! * A reader copies the slot of the published ticket, and again if the slot's mark says that it has changed.
 //! * The claim of a writer that a longjmp took away stays. A writer that was passed over `PATIENCE` times, because every
 //!   slot is claimed, takes a claimed one.
@@ -131,10 +131,9 @@ impl Disposition {
             let slot = self.slot(ticket);
             let there = slot.mark.load(Acquire);
             let is_free = there & CLAIMED == 0 || passed_over >= PATIENCE;
-            let is_older = there & !CLAIMED < ticket;
             let is_published = self.published.load(Acquire) % SLOTS == ticket % SLOTS;
             passed_over += 1;
-            if !is_free || !is_older || is_published {
+            if !is_free || is_published {
                 continue;
             }
             let claim = ticket | CLAIMED;
