@@ -108,9 +108,15 @@ fn succeeds_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Resu
     }
 }
 
+/// The lines of a text log, but for the one with which a process accounts for the others at its end.
+fn events(text: &str) -> Vec<&str> {
+    let is_summary = |line: &&str| line.starts_with("libnopipe: summary ");
+    text.lines().filter(|line| !is_summary(line)).collect()
+}
+
 /// `text` is one event, of the peer that the program has announced on its output.
 fn is_the_event(text: &str, output: &str) -> Result<(), Failed> {
-    let [line] = *text.lines().collect::<Vec<_>>() else {
+    let [line] = *events(text) else {
         return Err(format!("not one line: {text:?}").into());
     };
     let event = Event::parse(line)?;
@@ -135,7 +141,7 @@ fn file_is_appended() -> Result<(), Failed> {
     let log = format!("file:{}/50%%.log", dir.path().display());
     for round in 1..=2 {
         succeeds(&mut command(ONE, &log))?;
-        expect(fs::read_to_string(&path)?.lines().count() == round, "one line a run")?;
+        expect(events(&fs::read_to_string(&path)?).len() == round, "one line a run")?;
     }
     let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
     expect(mode & !0o640 == 0, format!("mode {mode:o}"))
@@ -169,8 +175,10 @@ fn json() -> Result<(), Failed> {
     let mut command = command(ONE, &format!("file:{}", path.display()));
     let outcome = succeeds(command.env("NOPIPE_FORMAT", "json"))?;
     let text = fs::read_to_string(path)?;
-    expect(text.ends_with('\n') && text.lines().count() == 1, &text)?;
-    let event: Value = serde_json::from_str(&text)?;
+    expect(text.ends_with('\n') && text.lines().count() == 2, &text)?;
+    let values: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let (event, summary) = (&values[0], &values[1]);
+    expect(summary["message"] == "libnopipe: summary", &text)?;
     let address = &event["network.peer.address"];
     let port = event["network.peer.port"].as_u64().ok_or("the port is a number")?;
     expect(
