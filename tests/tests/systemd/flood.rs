@@ -1,0 +1,97 @@
+//! Hundreds of players leave at once. journald has a limit for each service, and what is over it is lost, the server's
+//! own lines first of all: the library stays below, and tells exactly how much it left out.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use nopipe_tests::clients::Departure;
+use serde_json::Value;
+
+use crate::journal::{PEER_VANISHED, field, number};
+use crate::machine::{Machine, wait_for};
+use crate::unit::{JOIN, SERVER, Unit};
+use crate::{Test, expect, test};
+
+const CLIENTS: usize = 600;
+
+/// journald's limit for the service: far lower than its default (10000 in 30 s), so that few clients are enough to show
+/// what it does. That is what a machine with a hundred such services would see.
+const LIMIT: &str = "LogRateLimitIntervalSec=3s\nLogRateLimitBurst=100";
+
+/// A little longer than the interval of [`LIMIT`]: journald tells what it left out with the next line after that.
+const INTERVAL: Duration = Duration::from_millis(3200);
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        test(format!("flood: {CLIENTS} players leave at once"), stays_below),
+        test("flood: without our limit journald's own sets in", goes_beyond),
+    ]
+}
+
+fn stays_below(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "flood", LIMIT)?;
+    unit.protect("")?;
+    flood(&unit)?;
+    // This one's line tells what the flood left out.
+    let last = unit.client_vanishes(Departure::Reset)?;
+    let port = format!("NOPIPE_PEER_PORT={}", last.port());
+    unit.events(1, &[PEER_VANISHED, &port])?;
+    let events = unit.events(1, &[PEER_VANISHED])?;
+    let left_out = sum(&events, "NOPIPE_SUPPRESSED")? + sum(&events, "NOPIPE_DROPPED")?;
+    let told = (events.len(), left_out);
+    expect(events.len() + left_out == CLIENTS + 1, told)?;
+    expect((20..100).contains(&events.len()), told)?;
+    println!("    {CLIENTS} players: {} lines, {left_out} left out", events.len());
+    let suppressed = suppressed_by_journald(machine, &unit)?;
+    expect(suppressed.is_empty(), suppressed)?;
+    unit.answers()?;
+    expect(unit.fate()?.active, "the server is dead")
+}
+
+fn goes_beyond(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "no-limit", LIMIT)?;
+    unit.protect("Environment=NOPIPE_RATE=1000000/1000000")?;
+    flood(&unit)?;
+    unit.client_vanishes(Departure::Reset)?;
+    wait_for("journald's remark", || {
+        Ok(Some(suppressed_by_journald(machine, &unit)?).filter(|lines| !lines.is_empty()))
+    })?;
+    unit.answers()
+}
+
+/// All join, and all leave; then it is quiet for as long as journald counts.
+fn flood(unit: &Unit) -> Result<(), String> {
+    let played = unit.machine.in_network(|| {
+        let players: Vec<TcpStream> = (0..CLIENTS).map(|_| join()).collect::<io::Result<_>>()?;
+        drop(players);
+        Ok(())
+    });
+    played.map_err(|error| error.to_string())?;
+    thread::sleep(INTERVAL);
+    Ok(())
+}
+
+/// A player who has got the first of the ticks.
+fn join() -> io::Result<TcpStream> {
+    let mut player = TcpStream::connect(SERVER)?;
+    player.set_read_timeout(Some(Duration::from_secs(10)))?;
+    player.write_all(JOIN)?;
+    player.read_exact(&mut [0; 7])?;
+    Ok(player)
+}
+
+fn sum(events: &[Value], name: &str) -> Result<usize, String> {
+    let with_it = events.iter().filter(|event| !event[name].is_null());
+    with_it.map(|event| number(event, name)).sum()
+}
+
+/// What journald says about the service's lines that it did not take.
+fn suppressed_by_journald(machine: &Machine, unit: &Unit) -> Result<Vec<String>, String> {
+    let entries = machine.journal(&["SYSLOG_IDENTIFIER=systemd-journald"])?;
+    let messages = entries.iter().map(|entry| field(entry, "MESSAGE").map(String::from));
+    let messages: Vec<String> = messages.collect::<Result<_, _>>()?;
+    let about = |message: &String| message.starts_with("Suppressed ") && message.contains(&unit.name);
+    Ok(messages.into_iter().filter(about).collect())
+}

@@ -1,0 +1,214 @@
+//! What arrives in the journal, and what `journalctl` finds there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use nopipe_tests::c_program::c_program;
+use nopipe_tests::clients::Departure;
+use nopipe_tests::event::Event;
+use nopipe_tests::workspace;
+use serde_json::Value;
+
+use crate::machine::Machine;
+use crate::unit::{PROGRAM, SERVER, Unit};
+use crate::{Test, expect, test};
+
+/// Matches every event of a connection.
+pub const PEER_VANISHED: &str = "MESSAGE_ID=5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
+
+/// Matches what the library has to say of itself.
+const NOTICE: &str = "MESSAGE_ID=c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
+
+/// The fields of a TCP peer's event. `errno` is there twice, as a name and as a number.
+const TCP_FIELDS: [&str; 17] = [
+    "NOPIPE_CALL",
+    "NOPIPE_CAUSE",
+    "NOPIPE_COOKIE",
+    "NOPIPE_DELIVERED",
+    "NOPIPE_ERRNO",
+    "NOPIPE_FD",
+    "NOPIPE_IDLE_MS",
+    "NOPIPE_LOCAL_ADDR",
+    "NOPIPE_LOCAL_PORT",
+    "NOPIPE_PEER_ADDR",
+    "NOPIPE_PEER_PORT",
+    "NOPIPE_RTT_US",
+    "NOPIPE_TID",
+    "NOPIPE_TRANSPORT",
+    "NOPIPE_UNDELIVERED",
+    "ERRNO",
+    "SYSLOG_IDENTIFIER",
+];
+
+const UNIX_FIELDS: [&str; 3] = ["NOPIPE_PEER_PID", "NOPIPE_PEER_UID", "NOPIPE_PEER_COMM"];
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        test("journal: every field of a TCP peer", tcp_fields),
+        test("journal: unix peers, whatever they are called", unix_fields),
+        test("journal: what the library says of itself", notices),
+        test("journalctl: finds by MESSAGE_ID and by address", found),
+        test("journalctl -x: the catalog explains", explained),
+    ]
+}
+
+/// A field's text. journald gives everything as text.
+pub fn field<'e>(entry: &'e Value, name: &str) -> Result<&'e str, String> {
+    entry[name].as_str().ok_or_else(|| format!("no {name} in {entry}"))
+}
+
+pub fn number(entry: &Value, name: &str) -> Result<usize, String> {
+    field(entry, name)?
+        .parse()
+        .map_err(|error| format!("{name}: {error}: {entry}"))
+}
+
+fn tcp_fields(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "tcp-fields", "")?;
+    unit.protect("")?;
+    let client = unit.client_vanishes(Departure::Reset)?;
+    let events = unit.events(1, &[PEER_VANISHED])?;
+    let [entry] = &events[..] else {
+        return Err(format!("not one event: {events:?}"));
+    };
+    let names: BTreeSet<&str> = names(entry).collect();
+    expect(names == BTreeSet::from(TCP_FIELDS), names)?;
+    let (pid, peer, local) = (unit.fate()?.main_pid, client.port(), SERVER.port());
+    for (name, value) in [
+        ("NOPIPE_PEER_ADDR", &client.ip().to_string()),
+        ("NOPIPE_PEER_PORT", &peer.to_string()),
+        ("NOPIPE_LOCAL_ADDR", &SERVER.ip().to_string()),
+        ("NOPIPE_LOCAL_PORT", &local.to_string()),
+        ("NOPIPE_CALL", &"write".to_string()),
+        ("NOPIPE_TRANSPORT", &"tcp".to_string()),
+        ("SYSLOG_IDENTIFIER", &PROGRAM.to_string()),
+        ("_TRANSPORT", &"journal".to_string()),
+        ("_SYSTEMD_UNIT", &unit.name),
+        ("_PID", &pid.to_string()),
+    ] {
+        expect(field(entry, name)? == value, format!("{name} is not {value}: {entry}"))?;
+    }
+    let errno = match field(entry, "NOPIPE_CAUSE")? {
+        "reset" => ("ECONNRESET", libc::ECONNRESET),
+        "closed" => ("EPIPE", libc::EPIPE),
+        other => return Err(format!("cause {other}: {entry}")),
+    };
+    let logged = (field(entry, "NOPIPE_ERRNO")?, number(entry, "ERRNO")? as i32);
+    expect(logged == errno, logged)?;
+    let priority = match number(entry, "NOPIPE_UNDELIVERED")? {
+        0 => "6",
+        _ => "5",
+    };
+    expect(field(entry, "PRIORITY")? == priority, entry)?;
+    is_as_in_message(entry)
+}
+
+/// The fields that are the library's, or that it sets.
+fn names(entry: &Value) -> impl Iterator<Item = &str> {
+    let names = entry.as_object().into_iter().flat_map(|entry| entry.keys());
+    names
+        .map(String::as_str)
+        .filter(|name| name.starts_with("NOPIPE_") || ["ERRNO", "SYSLOG_IDENTIFIER"].contains(name))
+}
+
+/// MESSAGE is the text line, without what the journal knows anyway; each of its fields is a field of the entry.
+fn is_as_in_message(entry: &Value) -> Result<(), String> {
+    let event = Event::parse(field(entry, "MESSAGE")?)?;
+    expect(event.fields.len() >= 9, &event)?;
+    for (key, value) in &event.fields {
+        let same = match key.as_str() {
+            "peer" | "local" => {
+                let name = format!("NOPIPE_{}", key.to_uppercase());
+                match (
+                    entry[format!("{name}_ADDR")].as_str(),
+                    entry[format!("{name}_PORT")].as_str(),
+                ) {
+                    (Some(address), Some(port)) => *value == format!("{address}:{port}"),
+                    (Some(address), None) => value == address,
+                    // There is no address.
+                    (None, _) => value == "unnamed",
+                }
+            }
+            _ => field(entry, &format!("NOPIPE_{}", key.to_uppercase()))? == value,
+        };
+        expect(same, format!("{key}: {entry}"))?;
+    }
+    Ok(())
+}
+
+fn unix_fields(machine: &Machine) -> Result<(), String> {
+    machine.install(&c_program("unix_peer"), "/usr/local/bin/unix_peer")?;
+    for case in ["path", "awkward", "abstract", "unnamed", "seqpacket"] {
+        let unit = format!("unix-peer-{case}.service");
+        machine.run(&format!(
+            "systemd-run --quiet --wait --unit={unit} --working-directory=/tmp --property=IgnoreSIGPIPE=no \
+             --setenv=LD_PRELOAD=libnopipe.so /usr/local/bin/unix_peer {case}"
+        ))?;
+        let entries = machine.journal(&[&format!("_SYSTEMD_UNIT={unit}"), PEER_VANISHED])?;
+        let [entry] = &entries[..] else {
+            return Err(format!("{case}: not one event: {entries:?}"));
+        };
+        for name in UNIX_FIELDS {
+            field(entry, name)?;
+        }
+        expect(field(entry, "NOPIPE_PEER_COMM")? == "gone peer", entry)?;
+        is_as_in_message(entry)?;
+    }
+    Ok(())
+}
+
+fn notices(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "notices", "")?;
+    unit.protect("Environment=NOPIPE_LEVEL=loud")?;
+    let entries = unit.events(1, &[NOTICE])?;
+    let [entry] = &entries[..] else {
+        return Err(format!("not one notice: {entries:?}"));
+    };
+    expect(field(entry, "PRIORITY")? == "4", entry)?;
+    let message = field(entry, "MESSAGE")?;
+    let named = message.contains("NOPIPE_LEVEL") && message.contains("loud");
+    expect(named, message)
+}
+
+fn found(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "found", "")?;
+    unit.protect("")?;
+    let clients = [Departure::Reset, Departure::CloseEarly].map(|how| unit.client_vanishes(how));
+    unit.events(clients.len(), &[PEER_VANISHED])?;
+    for client in clients {
+        let client = client?;
+        let address = format!("NOPIPE_PEER_ADDR={}", client.ip());
+        let port = format!("NOPIPE_PEER_PORT={}", client.port());
+        let of_unit = format!("_SYSTEMD_UNIT={}", unit.name);
+        let entries = machine.journal(&[&of_unit, PEER_VANISHED, &address, &port])?;
+        expect(entries.len() == 1, format!("{client}: {entries:?}"))?;
+    }
+    let nobody = machine.journal(&["NOPIPE_PEER_ADDR=203.0.113.7"])?;
+    expect(nobody.is_empty(), nobody)?;
+    // Every event, of every service, by what does not depend on the text.
+    let all = machine.journal(&[PEER_VANISHED])?;
+    expect(all.iter().all(|entry| entry["NOPIPE_CAUSE"].is_string()), all)
+}
+
+/// The catalog that is shipped, installed as its users would.
+fn explained(machine: &Machine) -> Result<(), String> {
+    let catalog = fs::read(workspace().join("dist/nopipe.catalog")).map_err(|error| error.to_string())?;
+    machine.write("/usr/lib/systemd/catalog/nopipe.catalog", catalog)?;
+    machine.run("journalctl --update-catalog")?;
+    let unit = Unit::start(machine, "explained", "")?;
+    unit.protect("Environment=NOPIPE_LEVEL=loud")?;
+    let client = unit.client_vanishes(Departure::Reset)?;
+    unit.events(1, &[NOTICE])?;
+    unit.events(1, &[PEER_VANISHED])?;
+    let explained = machine.run(&format!("journalctl -x --no-pager -u {}", unit.name))?;
+    for part in [
+        format!("peer={client} "),
+        format!("Subject: A peer of {PROGRAM} vanished"),
+        "Subject: libnopipe has a remark".to_string(),
+    ] {
+        expect(explained.contains(&part), format!("no {part:?} in {explained}"))?;
+    }
+    // Every variable of the catalog was found.
+    let left: Vec<&str> = explained.lines().filter(|line| line.contains("@NOPIPE_")).collect();
+    expect(left.is_empty(), left)
+}

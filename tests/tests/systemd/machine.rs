@@ -1,0 +1,287 @@
+//! A real systemd, the one of the host's Debian, booted in a container: its own processes, network and journal.
+//!
+//! debootstrap makes the root file system once; it is kept beside what cargo builds, and no run changes it (the container
+//! writes to an overlay in memory). A boot takes half a second.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nopipe_tests::run::{End, Process, run};
+use nopipe_tests::scratch_dir;
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// For a command inside the container, and for its boot.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For debootstrap, which downloads 70 packages and installs them: 50 to 120 seconds.
+const DEBOOTSTRAP_TIMEOUT: Duration = Duration::from_secs(400);
+
+/// Where nothing is expected to change any more.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Programs of the host, and their Debian packages.
+const TOOLS: [(&str, &str); 6] = [
+    ("systemd-nspawn", "systemd-container"),
+    ("journalctl", "systemd"),
+    ("debootstrap", "debootstrap"),
+    ("apt-get", "apt"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+];
+
+/// What both scripts do in a mount namespace of their own: a cgroup of version 2 for the container.
+const CGROUP: &str = r#"[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
+cgroup=/sys/fs/cgroup/nopipe-test-$1
+"#;
+
+/// Arguments: a number for the cgroup, the root file system, the folder for the journal.
+const BOOT: &str = "mkdir $cgroup
+echo $$ >$cgroup/cgroup.procs
+mount -t tmpfs tmpfs /run
+exec systemd-nspawn --directory=\"$2\" --bind=\"$3\":/var/log/journal --boot --quiet --register=no --keep-unit \\
+    --private-network --console=pipe --volatile=overlay --link-journal=no --resolv-conf=off --timezone=off
+";
+
+const REMOVE_CGROUP: &str = "find $cgroup -depth -type d -exec rmdir {} +";
+
+/// Why no container can be booted here, or `None`.
+pub fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root".to_string());
+    }
+    for (tool, package) in TOOLS {
+        if !is_on_path(tool) {
+            return Some(format!("no {tool} (Debian package {package})"));
+        }
+    }
+    match output(own_mounts("").arg("-")) {
+        Ok(_) => None,
+        Err(error) => Some(format!("no namespaces here: {error}")),
+    }
+}
+
+fn is_on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
+}
+
+/// The root file system; the first time it is made.
+///
+/// # Errors
+/// What debootstrap said last.
+pub fn root() -> Result<PathBuf, String> {
+    let codename = host_codename().map_err(|error| error.to_string())?;
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let root = cache.join(format!("systemd-{codename}"));
+    let lock = File::create(cache.join("systemd.lock")).map_err(|error| error.to_string())?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
+    if root.is_dir() {
+        return Ok(root);
+    }
+    println!("making {} with debootstrap, once (a minute or two)", root.display());
+    let partial = cache.join("systemd-partial");
+    match fs::remove_dir_all(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{}: {error}", partial.display())),
+        _ => {}
+    }
+    let mut debootstrap = own_mounts_of("debootstrap");
+    debootstrap
+        .args(["--variant=minbase", "--include=systemd,systemd-sysv,dbus", &codename])
+        .arg(&partial)
+        .arg(mirror(&codename)?);
+    output_within(&mut debootstrap, DEBOOTSTRAP_TIMEOUT)?;
+    fs::rename(&partial, &root).map_err(|error| error.to_string())?;
+    Ok(root)
+}
+
+/// Such as `bookworm`: the same libc inside as outside, where library and server were built.
+fn host_codename() -> io::Result<String> {
+    let release = fs::read_to_string("/etc/os-release")?;
+    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    codename
+        .map(String::from)
+        .ok_or_else(|| io::Error::other("/etc/os-release names no VERSION_CODENAME"))
+}
+
+/// The archive that this machine installs its own packages from.
+fn mirror(codename: &str) -> Result<String, String> {
+    let release = format!("Codename: {codename}");
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", "$(REPO_URI)", &release, "Component: main"]);
+    let mirrors = output(&mut command)?;
+    mirrors
+        .lines()
+        .next()
+        .map(String::from)
+        .ok_or_else(|| format!("apt knows no archive of {codename}"))
+}
+
+/// A booted container. It ends with this process, but is better halted.
+pub struct Machine {
+    nspawn: Process,
+    /// Its pid 1, as the host numbers it.
+    leader: u32,
+    /// Holds the journal.
+    state: TempDir,
+}
+
+impl Machine {
+    /// Boots, and waits until everything has started.
+    pub fn boot(root: &Path) -> Result<Machine, String> {
+        let state = scratch_dir("systemd");
+        let console = state.path().join("console");
+        let start = || {
+            fs::create_dir(state.path().join("journal"))?;
+            let file = File::create(&console)?;
+            let mut command = own_mounts(BOOT);
+            command.arg(cgroup_number()).arg(root).arg(state.path().join("journal"));
+            command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+            Process::spawn(&mut command)
+        };
+        let mut nspawn = start().map_err(|error| error.to_string())?;
+        let leader = wait_for("a container's pid 1", || match nspawn.is_alive() {
+            true => Ok(child_named(nspawn.id(), "systemd")),
+            false => Err(fs::read_to_string(&console).unwrap_or_default()),
+        })?;
+        let machine = Machine { nspawn, leader, state };
+        wait_for("systemd to have started", || {
+            let started = machine.run("systemctl is-system-running");
+            Ok(started.ok().filter(|state| state.trim() == "running"))
+        })?;
+        Ok(machine)
+    }
+
+    /// Runs the words of `line` inside; tells what it wrote to standard output.
+    pub fn run(&self, line: &str) -> Result<String, String> {
+        let leader = self.leader.to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["-m", "-u", "-i", "-n", "-p", "-C", "-t", &leader]);
+        output(command.args(line.split(' ')))
+    }
+
+    /// Puts a file inside.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> Result<(), String> {
+        let explain = |error| format!("{path}: {error}");
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(explain)?;
+        fs::write(&path, content).map_err(explain)
+    }
+
+    /// Puts a program or a library of the host inside.
+    pub fn install(&self, from: &Path, to: &str) -> Result<(), String> {
+        let content = fs::read(from).map_err(|error| format!("{}: {error}", from.display()))?;
+        self.write(to, content)?;
+        fs::set_permissions(self.path(to), PermissionsExt::from_mode(0o755)).map_err(|error| error.to_string())
+    }
+
+    /// A path inside, as the host sees it.
+    fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.leader))
+    }
+
+    /// Does `work` in the container's network, in a thread that then ends, for it cannot be trusted to come back.
+    pub fn in_network<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        let network = File::open(format!("/proc/{}/ns/net", self.leader))?;
+        let enter = || move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network));
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                enter()?;
+                work()
+            });
+            thread.join().map_err(|_| io::Error::other("panicked"))?
+        })
+    }
+
+    /// The journal's entries, read from outside, that match `matches`, such as `_SYSTEMD_UNIT=x.service`.
+    pub fn journal(&self, matches: &[&str]) -> Result<Vec<Value>, String> {
+        self.run("journalctl --sync")?;
+        let mut command = Command::new("journalctl");
+        command.args(["--output=json", "--all", "--quiet", "--directory"]);
+        command.arg(self.state.path().join("journal")).args(matches);
+        let lines = output(&mut command)?;
+        let parse = |line: &str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
+        lines.lines().map(parse).collect()
+    }
+
+    /// Ends it in order, and leaves nothing behind.
+    pub fn halt(mut self) -> Result<(), String> {
+        let nspawn = Pid::from_raw(self.nspawn.id() as i32).ok_or("no pid")?;
+        kill_process(nspawn, Signal::TERM).map_err(|error| error.to_string())?;
+        let end = self.nspawn.wait(TIMEOUT).map_err(|error| error.to_string())?;
+        output(own_mounts(REMOVE_CGROUP).arg(cgroup_number()))?;
+        match end {
+            Some(_) => Ok(()),
+            None => Err("the container did not halt".to_string()),
+        }
+    }
+}
+
+/// Calls `look` until it finds something; at most for [`TIMEOUT`].
+///
+/// # Errors
+/// What `look` says, or that nothing was found in time.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>, String>) -> Result<T, String> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            return Err(format!("waited in vain for {what}"));
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Two runs at once do not meet.
+fn cgroup_number() -> String {
+    std::process::id().to_string()
+}
+
+fn own_mounts_of(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--"]).arg(program);
+    command
+}
+
+/// A shell script in a mount namespace of its own; its first argument is the number of its cgroup.
+fn own_mounts(script: &str) -> Command {
+    let mut command = own_mounts_of("sh");
+    command.arg("-ec").arg([CGROUP, script].concat()).arg("sh");
+    command
+}
+
+/// The child of `parent` whose name is `name`.
+fn child_named(parent: u32, name: &str) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    let mut children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    children.find(|child| fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim_end() == name))
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    output_within(command, TIMEOUT)
+}
+
+/// What a command wrote, if it succeeded.
+fn output_within(command: &mut Command, timeout: Duration) -> Result<String, String> {
+    let outcome = run(command, timeout).map_err(|error| format!("{command:?}: {error}"))?;
+    match outcome.end {
+        End::Exit(0) => Ok(outcome.stdout),
+        end => {
+            let said = [outcome.stdout, outcome.stderr].concat();
+            let last: Vec<&str> = said.lines().rev().take(5).collect();
+            Err(format!("{command:?}: {end}: {last:?}"))
+        }
+    }
+}

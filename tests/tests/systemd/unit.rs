@@ -1,0 +1,165 @@
+//! The legacy server as a service of the container's systemd.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use nopipe_tests::c_program::c_program;
+use nopipe_tests::clients::{Departure, half_close, vanish};
+use nopipe_tests::{Profile, library};
+use serde_json::Value;
+
+use crate::machine::{Machine, wait_for};
+
+/// Where the server listens, inside.
+pub const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
+/// A player joins; the server sends until somebody leaves.
+pub const JOIN: &[u8] = b"JOIN\n";
+
+/// The server's program, and so its identifier in the journal.
+pub const PROGRAM: &str = "server";
+
+/// Where the library is, inside: where `LD_PRELOAD=libnopipe.so` finds it.
+pub fn library_path() -> String {
+    format!("/usr/lib/{}-linux-gnu/libnopipe.so", std::env::consts::ARCH)
+}
+
+/// Puts the library, the server and `nopipe` inside.
+pub fn install(machine: &Machine) -> Result<(), String> {
+    machine.install(&library(Profile::Release).path, &library_path())?;
+    machine.install(&c_program(PROGRAM), &format!("/usr/local/bin/{PROGRAM}"))?;
+    Ok(())
+}
+
+/// The service. It is stopped and disabled when this goes out of scope, so that another one can have the port.
+pub struct Unit<'m> {
+    pub machine: &'m Machine,
+    /// With `.service`.
+    pub name: String,
+}
+
+/// What became of the server's main process: `systemctl show`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fate {
+    pub active: bool,
+    /// `ExecMainCode`, as in `si_code`: 0 runs, 2 was killed.
+    pub code: i32,
+    /// `ExecMainStatus`: the signal.
+    pub status: i32,
+    pub restarts: u32,
+    pub main_pid: u32,
+}
+
+impl<'m> Unit<'m> {
+    /// Starts it, with these lines in its `[Service]` section, and waits until it answers.
+    ///
+    /// systemd starts services with SIGPIPE ignored. That is switched off, for it is of no help to the servers that die:
+    /// their runtime or they themselves have put it back to its default.
+    pub fn start(machine: &'m Machine, name: &str, settings: &str) -> Result<Unit<'m>, String> {
+        let unit = Unit {
+            machine,
+            name: format!("{name}.service"),
+        };
+        let file = format!(
+            "[Service]\nExecStart=/usr/local/bin/{PROGRAM} {}\nIgnoreSIGPIPE=no\n{settings}\n\
+             [Install]\nWantedBy=multi-user.target\n",
+            SERVER.port()
+        );
+        machine.write(&format!("/etc/systemd/system/{}", unit.name), file)?;
+        machine.run("systemctl daemon-reload")?;
+        machine.run(&format!("systemctl --quiet enable --now {}", unit.name))?;
+        unit.wait_until_it_answers()?;
+        Ok(unit)
+    }
+
+    /// Installs the drop-in, with these further lines in its `[Service]` section, and starts the server again.
+    pub fn protect(&self, settings: &str) -> Result<(), String> {
+        let folder = format!("/etc/systemd/system/{}.d", self.name);
+        self.machine.write(
+            &format!("{folder}/nopipe.conf"),
+            "[Service]\nEnvironment=LD_PRELOAD=libnopipe.so\nIgnoreSIGPIPE=no\n",
+        )?;
+        self.machine
+            .write(&format!("{folder}/zz-test.conf"), format!("[Service]\n{settings}\n"))?;
+        self.machine.run("systemctl daemon-reload")?;
+        self.machine.run(&format!("systemctl restart {}", self.name))?;
+        self.wait_until_it_answers()
+    }
+
+    fn wait_until_it_answers(&self) -> Result<(), String> {
+        wait_for("the server's answer", || match self.ping() {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match self.fate()? {
+                Fate { active: true, .. } => Ok(None),
+                fate => Err(format!("the server does not start: {fate:?}\n{}", self.said())),
+            },
+            Err(error) => Err(error.to_string()),
+        })?;
+        Ok(())
+    }
+
+    /// What it said, for a failed test's message.
+    fn said(&self) -> String {
+        let lines = self
+            .machine
+            .run(&format!("journalctl --no-pager --lines=20 -o cat -u {}", self.name));
+        lines.unwrap_or_default()
+    }
+
+    /// Whether it answers a good request, byte for byte.
+    pub fn answers(&self) -> Result<(), String> {
+        match self.ping() {
+            Ok(answer) if answer == b"PONG\n" => Ok(()),
+            other => Err(format!("the server answers {other:?}")),
+        }
+    }
+
+    fn ping(&self) -> io::Result<Vec<u8>> {
+        self.machine.in_network(|| half_close(SERVER, b"PING\n"))
+    }
+
+    /// A client joins and vanishes; tells the address that it had.
+    pub fn client_vanishes(&self, how: Departure) -> Result<SocketAddr, String> {
+        let client = self.machine.in_network(|| vanish(SERVER, JOIN, how));
+        client.map_err(|error| format!("{error}: {how}"))
+    }
+
+    /// What has become of it by now.
+    pub fn fate(&self) -> Result<Fate, String> {
+        let shown = self.machine.run(&format!(
+            "systemctl show --property=ActiveState,ExecMainCode,ExecMainStatus,NRestarts,MainPID {}",
+            self.name
+        ))?;
+        let value = |name: &str| {
+            let mut lines = shown.lines().filter_map(|line| line.split_once('='));
+            let found = lines.find(|(key, _)| *key == name).map(|(_, value)| value);
+            found.ok_or(format!("no {name} in {shown:?}"))
+        };
+        let number = |name| value(name)?.parse::<u32>().map_err(|error| format!("{name}: {error}"));
+        Ok(Fate {
+            active: value("ActiveState")? == "active",
+            code: number("ExecMainCode")? as i32,
+            status: number("ExecMainStatus")? as i32,
+            restarts: number("NRestarts")?,
+            main_pid: number("MainPID")?,
+        })
+    }
+
+    /// The library's events in the journal, when there are at least `count`; any further field to match in `also`.
+    pub fn events(&self, count: usize, also: &[&str]) -> Result<Vec<Value>, String> {
+        let unit = format!("_SYSTEMD_UNIT={}", self.name);
+        let matches = [&[unit.as_str()], also].concat();
+        wait_for(&format!("{count} events that match {matches:?}"), || {
+            let entries = self.machine.journal(&matches)?;
+            Ok((entries.len() >= count).then_some(entries))
+        })
+    }
+}
+
+impl Drop for Unit<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .machine
+            .run(&format!("systemctl --quiet disable --now {}", self.name));
+    }
+}
