@@ -178,21 +178,23 @@ impl Slot {
     }
 }
 
+/// An action whose words can be told from any other's: a mixture shows.
+#[cfg(test)]
+fn action(n: u64) -> Action {
+    Action {
+        handler: n,
+        flags: n,
+        restorer: n,
+        mask: n,
+    }
+}
+
 #[cfg(all(test, loom))]
 mod models;
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    fn action(n: u64) -> Action {
-        Action {
-            handler: n,
-            flags: n,
-            restorer: n,
-            mask: n,
-        }
-    }
 
     #[test]
     fn each_call_gets_what_the_one_before_set() {

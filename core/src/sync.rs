@@ -19,6 +19,7 @@ macro_rules! constructor {
         $visibility const fn $name() -> Self $body
 
         #[cfg(loom)]
+        #[allow(clippy::new_without_default)]
         $visibility fn $name() -> Self $body
     };
 }

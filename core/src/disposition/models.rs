@@ -4,16 +4,6 @@ use super::*;
 use loom::sync::Arc;
 use loom::thread;
 
-/// An action whose words can be told from any other's: a mixture shows.
-fn action(n: u64) -> Action {
-    Action {
-        handler: n,
-        flags: n,
-        restorer: n,
-        mask: n,
-    }
-}
-
 /// The number of an action that `action` made.
 fn number(read: Action) -> u64 {
     assert_eq!(read, action(read.handler), "torn");
