@@ -5,7 +5,7 @@ use crate::sink;
 use crate::verdict::Target;
 use crate::{config, stats, sys};
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use log::Record;
 use log::kv::Source;
 use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
@@ -41,15 +41,17 @@ pub struct Failure {
     pub handler_skipped: bool,
 }
 
-/// The keys of the failures that our signal handler counted last: in the full table, another thread may drive one out
-/// before the hook of the same call asks for it.
-static HANDLED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
-static NEXT_HANDLED: AtomicUsize = AtomicUsize::new(0);
+/// The connection that our signal handler counted last in each thread: in the full table, other threads may drive it out
+/// before the hook of the same call asks for it. A thread's place follows from its number.
+static HANDLED: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+fn handled_by_thread() -> Option<&'static AtomicU64> {
+    HANDLED.get(sys::gettid() as usize % HANDLED.len())
+}
 
 /// Our signal handler counts a failure of this connection.
 pub fn handled(target: &Target) {
-    let next = NEXT_HANDLED.fetch_add(1, Relaxed);
-    if let Some(place) = HANDLED.get(next % HANDLED.len()) {
+    if let Some(place) = handled_by_thread() {
         place.store(target.key(), Relaxed);
     }
 }
@@ -57,7 +59,7 @@ pub fn handled(target: &Target) {
 /// Whether a failure of this connection was counted before.
 pub fn is_known(target: &Target) -> bool {
     let key = target.key();
-    HANDLED.iter().any(|place| place.load(Relaxed) == key) || SEEN.contains(key)
+    SEEN.contains(key) || handled_by_thread().is_some_and(|place| place.load(Relaxed) == key)
 }
 
 /// Counts a failed call, and reports it if it is its connection's first.
