@@ -73,6 +73,8 @@ pub fn tests() -> Vec<Test> {
 }
 
 fn lives(machine: &Machine, number: usize, hardening: &Hardening) -> Result<(), String> {
+    // For RootDirectory=.
+    machine.run("mkdir --parents /srv/jail")?;
     let unit = Unit::start(machine, &format!("hardened-{number}"), hardening.settings)?;
     dies(&unit)?;
     unit.protect("")?;

@@ -12,6 +12,8 @@ mod unit;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use nopipe_tests::clients::Departure;
@@ -19,6 +21,9 @@ use nopipe_tests::{Profile, library};
 
 use machine::{Machine, wait_for};
 use unit::Unit;
+
+/// Two of the server's ticks, and a little: so long it may take until it notices that a client has vanished.
+const TICKS: Duration = Duration::from_millis(250);
 
 /// A test of the machine, and its name.
 struct Test {
@@ -75,7 +80,12 @@ fn booted<'m>(machine: &'m OnceLock<Result<Machine, String>>, root: &Path) -> Re
 }
 
 fn tests() -> Vec<Test> {
-    let mut tests = vec![test("drop-in: a server that dies bare lives", lives)];
+    let mut tests = vec![
+        test("drop-in: a server that dies bare lives", lives),
+        test("drop-in: removed, the server dies as before", dies_again),
+        test("drop-in: killed on purpose, the server is started again", starts_again),
+        test("drop-in: the unit's own LD_PRELOAD is kept", keeps_preload),
+    ];
     tests.extend(journal::tests());
     tests.extend(flood::tests());
     tests.extend(hardening::tests());
@@ -99,10 +109,47 @@ fn lives(machine: &Machine) -> Result<(), String> {
     )
 }
 
-/// Bare, the server is killed by SIGPIPE as soon as a client vanishes.
-fn dies(unit: &Unit) -> Result<(), String> {
+fn dies_again(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "removed", "")?;
+    unit.protect("")?;
     unit.client_vanishes(Departure::Reset)?;
+    unit.events(1, &[journal::PEER_VANISHED])?;
+    unit.answers()?;
+    unit.unprotect()?;
+    dies(&unit)
+}
+
+/// SIGPIPE is a clean end to systemd, after which Restart=on-failure does nothing; with the drop-in it is none.
+fn starts_again(machine: &Machine) -> Result<(), String> {
+    let unit = Unit::start(machine, "restarted", "Restart=on-failure\nRestartSec=0")?;
+    dies(&unit)?;
+    unit.protect("")?;
+    machine.run(&format!("systemctl kill --signal=PIPE {}", unit.name))?;
+    wait_for("the server's next life", || {
+        Ok((unit.fate()?.restarts == 1).then_some(()))
+    })?;
+    unit.wait_until_it_answers()
+}
+
+fn keeps_preload(machine: &Machine) -> Result<(), String> {
+    // A part of libc6 that does nothing unasked.
+    let unit = Unit::start(machine, "preloads", "Environment=LD_PRELOAD=libpcprofile.so")?;
+    unit.protect("")?;
+    let maps = machine.run(&format!("cat /proc/{}/maps", unit.fate()?.main_pid))?;
+    let loaded = |name| maps.lines().any(|line| line.ends_with(name));
+    expect(loaded("/libpcprofile.so") && loaded("/libnopipe.so"), &maps)
+}
+
+/// Bare, the server is killed by SIGPIPE when a client vanishes; at the latest when a few have, for one whose reset
+/// comes between the two writes of a tick gives an error and no signal.
+fn dies(unit: &Unit) -> Result<(), String> {
     let fate = wait_for("the bare server's end", || {
+        if let Err(error) = unit.client_vanishes(Departure::Reset) {
+            // It may have died meanwhile.
+            let fate = unit.fate()?;
+            return if fate.active { Err(error) } else { Ok(Some(fate)) };
+        }
+        thread::sleep(TICKS);
         Ok(Some(unit.fate()?).filter(|fate| !fate.active))
     })?;
     expect((fate.code, fate.status) == (libc::CLD_KILLED, libc::SIGPIPE), fate)

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
 
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::clients::{Departure, half_close, vanish};
-use nopipe_tests::{Profile, library};
+use nopipe_tests::{Profile, library, workspace};
 use serde_json::Value;
 
 use crate::machine::{Machine, wait_for};
@@ -24,11 +26,22 @@ pub fn library_path() -> String {
     format!("/usr/lib/{}-linux-gnu/libnopipe.so", std::env::consts::ARCH)
 }
 
-/// Puts the library, the server and `nopipe` inside.
+/// Puts the library, the server and the launcher inside.
 pub fn install(machine: &Machine) -> Result<(), String> {
     machine.install(&library(Profile::Release).path, &library_path())?;
-    machine.install(&c_program(PROGRAM), &format!("/usr/local/bin/{PROGRAM}"))?;
-    Ok(())
+    machine.install(&launcher()?, "/usr/local/bin/nopipe")?;
+    machine.install(&c_program(PROGRAM), &format!("/usr/local/bin/{PROGRAM}"))
+}
+
+/// The launcher, built now, which cargo puts beside the library.
+fn launcher() -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--release", "--package", "nopipe-cli"]);
+    match build.current_dir(workspace()).status() {
+        Ok(status) if status.success() => Ok(library(Profile::Release).path.with_file_name("nopipe")),
+        other => Err(format!("the launcher does not build: {other:?}")),
+    }
 }
 
 /// The service. It is stopped and disabled when this goes out of scope, so that another one can have the port.
@@ -72,21 +85,29 @@ impl<'m> Unit<'m> {
         Ok(unit)
     }
 
-    /// Installs the drop-in, with these further lines in its `[Service]` section, and starts the server again.
+    /// Installs the drop-in, adds these lines to the `[Service]` section, and starts the server again.
     pub fn protect(&self, settings: &str) -> Result<(), String> {
-        let folder = format!("/etc/systemd/system/{}.d", self.name);
         self.machine.write(
-            &format!("{folder}/nopipe.conf"),
-            "[Service]\nEnvironment=LD_PRELOAD=libnopipe.so\nIgnoreSIGPIPE=no\n",
+            &format!("/etc/systemd/system/{}.d/test.conf", self.name),
+            format!("[Service]\n{settings}\n"),
         )?;
-        self.machine
-            .write(&format!("{folder}/zz-test.conf"), format!("[Service]\n{settings}\n"))?;
         self.machine.run("systemctl daemon-reload")?;
+        self.machine.run(&format!("nopipe dropin --install {}", self.name))?;
+        self.restart()
+    }
+
+    /// Removes the drop-in, and starts the server again.
+    pub fn unprotect(&self) -> Result<(), String> {
+        self.machine.run(&format!("nopipe dropin --remove {}", self.name))?;
+        self.restart()
+    }
+
+    fn restart(&self) -> Result<(), String> {
         self.machine.run(&format!("systemctl restart {}", self.name))?;
         self.wait_until_it_answers()
     }
 
-    fn wait_until_it_answers(&self) -> Result<(), String> {
+    pub fn wait_until_it_answers(&self) -> Result<(), String> {
         wait_for("the server's answer", || match self.ping() {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match self.fate()? {
