@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::iter;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nopipe_tests::c_program::c_program;
-use nopipe_tests::event::Event;
+use nopipe_tests::event::{Event, SUMMARY};
 use nopipe_tests::run::{End, Outcome, Process, run};
 use nopipe_tests::{Profile, library, scratch_dir};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -33,6 +34,7 @@ const TESTS: &[(&str, Test)] = &[
         jumps_out,
     ),
     ("file: one line each for more peers than are remembered", crowd),
+    ("file: a flood is accounted for to the last event", flood),
     ("stderr: the line, and nothing on stdout", stderr),
     ("stderr: a dead pipe", dead_stderr),
     ("stderr: a full pipe", full_stderr),
@@ -50,6 +52,10 @@ const ROOT_TESTS: &[(&str, Test)] = &[
     ("syslog: a datagram", syslog_datagram),
     ("syslog: a stream", syslog_stream),
     ("syslog: a listener that does not listen", syslog_full),
+    (
+        "syslog: a flood over a listener that has stopped",
+        flood_of_a_stopped_listener,
+    ),
     ("syslog: nobody there", syslog_absent),
     ("auto: /dev/log before a stderr that is no terminal", auto_is_syslog),
     ("auto: stderr where there is no /dev/log", auto_is_stderr),
@@ -215,13 +221,82 @@ fn crowd() -> Result<(), Failed> {
     let dir = scratch_dir("sink");
     let path = dir.path().join("x.log");
     let outcome = succeeds(&mut unlimited("crowd", &format!("file:{}", path.display())))?;
-    let peers: usize = outcome.stdout.trim().parse()?;
+    let Account { peers, lines, .. } = Account::of(&outcome)?;
+    expect(lines == peers, "a line for each")?;
     let text = fs::read_to_string(path)?;
     let cookie = |line| -> Option<String> { Event::parse(line).ok()?.fields.remove("cookie") };
     let cookies: Vec<String> = text.lines().filter_map(cookie).collect();
     let distinct = cookies.iter().collect::<HashSet<_>>().len();
     let found = format!("{} lines about {distinct} of {peers} peers", cookies.len());
     expect(cookies.len() == peers && distinct == peers, found)
+}
+
+/// What crowd says.
+struct Account {
+    peers: usize,
+    lines: usize,
+    suppressed: usize,
+    dropped: usize,
+}
+
+impl Account {
+    fn of(outcome: &Outcome) -> Result<Account, Failed> {
+        let numbers: Result<Vec<usize>, _> = outcome.stdout.split_whitespace().map(str::parse).collect();
+        match *numbers? {
+            [peers, lines, suppressed, dropped] if peers == lines + suppressed + dropped => Ok(Account {
+                peers,
+                lines,
+                suppressed,
+                dropped,
+            }),
+            _ => Err(format!("does not add up: {}", outcome.stdout).into()),
+        }
+    }
+}
+
+/// Ten thousand peers at once under the usual rate limit: lines + suppressed + dropped = events, in the counters, in the
+/// log as it goes, and in the account at exit.
+fn flood() -> Result<(), Failed> {
+    let dir = scratch_dir("sink");
+    let path = dir.path().join("x.log");
+    let outcome = succeeds(&mut command("crowd", &format!("file:{}", path.display())))?;
+    let account = Account::of(&outcome)?;
+    expect(account.suppressed > 0 && account.dropped == 0, &outcome.stdout)?;
+    let events: Vec<Event> = fs::read_to_string(path)?
+        .lines()
+        .map(Event::parse)
+        .collect::<Result<_, _>>()?;
+    let number = |event: &Event, key| event.get(key).map_or(Ok(0), str::parse::<usize>);
+    let (summary, lines) = events.split_last().ok_or("no line")?;
+    expect(lines.len() == account.lines, "as many lines as counted")?;
+    let told: usize = lines.iter().flat_map(|line| number(line, "suppressed")).sum();
+    expect(told <= account.suppressed, "no more told than suppressed")?;
+    expect(
+        summary.message == SUMMARY
+            && number(summary, "connections")? == account.peers
+            && number(summary, "lines")? == account.lines
+            && number(summary, "suppressed")? == account.suppressed
+            && number(summary, "dropped")? == account.dropped,
+        format!("{summary:?}"),
+    )
+}
+
+/// The same where every line is wanted and the listener has stopped reading: what its queue does not take is dropped.
+fn flood_of_a_stopped_listener() -> Result<(), Failed> {
+    let dev = scratch_dir("dev");
+    let listener = UnixDatagram::bind(dev.path().join("log"))?;
+    let outcome = succeeds(&mut with_dev(unlimited("crowd", "syslog"), dev.path()))?;
+    let account = Account::of(&outcome)?;
+    expect(
+        account.lines > 0 && account.dropped > 0 && account.suppressed == 0,
+        &outcome.stdout,
+    )?;
+    listener.set_nonblocking(true)?;
+    let received = iter::from_fn(|| listener.recv(&mut [0; 2048]).ok()).count();
+    expect(
+        received == account.lines,
+        format!("{received} received, {}", outcome.stdout),
+    )
 }
 
 fn stderr() -> Result<(), Failed> {
