@@ -176,7 +176,10 @@ fn a_forked_child_counts_for_itself() {
     let all: Value = serde_json::from_str(&status(&["--all", "--json"]).stdout).unwrap();
     for pid in [&parent.id(), &parent.line] {
         assert!(
-            all.as_array().unwrap().iter().any(|one| one["pid"].to_string() == *pid),
+            all.as_array()
+                .unwrap()
+                .iter()
+                .any(|one| one["pid"].as_u64() == pid.parse().ok()),
             "{pid}: {all}"
         );
     }
