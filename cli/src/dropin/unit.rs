@@ -280,6 +280,14 @@ PrivateTmp=no
     }
 
     #[test]
+    fn files_for_systemd_analyze() {
+        let file = |name: &str, path: &str| Unit::parse(&format!("Id={name}\nFragmentPath={path}\n")).file();
+        assert_eq!(file("a.service", "/u/a.service"), "/u/a.service");
+        assert_eq!(file("a@.service", "/u/a@.service"), "/u/a@.service");
+        assert_eq!(file("a@1.service", "/u/a@.service"), "/u/a@.service:a@1.service");
+    }
+
+    #[test]
     fn the_manager_preloads_where_the_unit_does_not() {
         let mut unit = Unit::parse("Id=a.service\nEnvironment=\n");
         unit.manager_preload = Some("libone.so".into());
