@@ -43,11 +43,29 @@ fn stays_below(machine: &Machine) -> Result<(), String> {
     let told = (events.len(), left_out);
     expect(events.len() + left_out == CLIENTS + 1, told)?;
     expect((20..100).contains(&events.len()), told)?;
+    counters_agree(&unit, events.len(), left_out)?;
     println!("    {CLIENTS} players: {} lines, {left_out} left out", events.len());
     let suppressed = suppressed_by_journald(machine, &unit)?;
     expect(suppressed.is_empty(), suppressed)?;
     unit.answers()?;
     expect(unit.fate()?.active, "the server is dead")
+}
+
+/// `nopipe status` reads from the server's memory what the journal tells.
+fn counters_agree(unit: &Unit, lines: usize, left_out: usize) -> Result<(), String> {
+    let pid = unit.fate()?.main_pid;
+    let text = unit.machine.run(&format!("nopipe status --json {pid}"))?;
+    let status: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+    let counter = |name: &str| status[0][name].as_u64().ok_or(format!("no {name} in {text}"));
+    let counted = [
+        counter("connections")?,
+        counter("lines")?,
+        counter("suppressed")? + counter("dropped")?,
+    ];
+    expect(
+        counted == [CLIENTS + 1, lines, left_out].map(|count| count as u64),
+        &text,
+    )
 }
 
 fn goes_beyond(machine: &Machine) -> Result<(), String> {
