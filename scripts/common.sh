@@ -32,7 +32,10 @@ install_packages() {
 	[ ${#failed[@]} = 0 ] || { say "these do not install: ${failed[*]}" && return 1; }
 }
 
-apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1; }
+# RUNLEVEL: a package's service is not started.
+apt_install() {
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1
+}
 
 # need COMMAND=PACKAGE…: installs what is missing, or says which tool it cannot go on without.
 need() {
