@@ -33,7 +33,8 @@ pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool
             "\n# The unit has a root of its own, into which the library and the journal's socket are mounted.\n",
         );
         for bind in &placed.binds {
-            let _ = writeln!(text, "BindReadOnlyPaths=\"{}\"", escape(bind));
+            // Not in quotes: the colon would not separate the two paths. Neither has a blank.
+            let _ = writeln!(text, "BindReadOnlyPaths={}", escape(bind));
         }
     }
     text.push_str(
