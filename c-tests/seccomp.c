@@ -6,6 +6,7 @@
  *   syscall     the same by the system call itself
  *   libseccomp  the same by that library
  *   thread      another thread has set it for itself
+ *   forks       a child does it, by fork, which asks nobody either
  *   purpose     a SIGPIPE on purpose, with what the C library and the preloaded one need for that: it kills as ever
  *   forbidden   the same with nothing of that kind but kill: the filter kills where it is not SIGPIPE
  *   inherited   the filter was there when the program was started: that is the administrator's, and there is a line
@@ -79,6 +80,31 @@ static void send_on_purpose(int may_change_actions)
 	kill(self, SIGPIPE);
 }
 
+/* What glibc's fork does, and the parent's wait. */
+static void fail_in_a_child(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		ALLOW(SYS_clone),
+		ALLOW(SYS_set_robust_list),
+		ALLOW(SYS_wait4),
+		ALLOW(SYS_write),
+		ALLOW(SYS_sendto),
+		ALLOW(SYS_rt_sigreturn),
+		ALLOW(SYS_exit_group),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	seal_by_prctl(&(struct sock_fprog){sizeof filter / sizeof *filter, filter});
+	pid_t child = fork();
+	if (child == 0) {
+		fail_and_count();
+		_exit(0);
+	}
+	int status;
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -108,6 +134,8 @@ int main(int argc, char **argv)
 		CHECK(!"exec");
 	} else if (strcmp(kind, "started") == 0)
 		expect_dead(&c, call->logged, "");
+	else if (strcmp(kind, "forks") == 0)
+		fail_in_a_child();
 	else
 		send_on_purpose(strcmp(kind, "purpose") == 0);
 	fail_and_count();

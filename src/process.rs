@@ -34,9 +34,12 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Runs in a child that fork(3) has made, before anything else of the program does.
+/// Runs in a child that fork(3) has made, before anything else of the program does. Under seccomp of the program's own
+/// nothing is asked: the page stays unsigned.
 extern "C" fn forked() {
-    note();
+    if !seal::is_sealed() {
+        note();
+    }
 }
 
 fn note() {
@@ -48,7 +51,7 @@ fn note() {
 
 /// At start-up: takes note of who we are.
 pub fn start() {
-    // SAFETY: the handler does nothing but two stores. glibc keeps the first 48 without allocating.
+    // SAFETY: the handler makes two system calls and stores. glibc keeps the first 48 without allocating.
     unsafe { __register_atfork(None, None, Some(forked), core::ptr::null_mut()) };
     // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
     let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), stats::PAGE) };
@@ -58,8 +61,8 @@ pub fn start() {
 }
 
 /// Whether the calling process is a vfork child, which must leave its parent's memory alone. A forked child is noted as
-/// a process of its own on the way.
-/// Under seccomp of the program's own nobody is asked for the pid: it may not be allowed, and vfork hardly is.
+/// a process of its own on the way. Under seccomp of the program's own nobody is asked for the pid: it may not be allowed,
+/// and vfork hardly is.
 pub fn is_vfork_child() -> bool {
     if seal::is_sealed() {
         return false;

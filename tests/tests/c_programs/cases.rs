@@ -593,6 +593,8 @@ fn seccomp() -> Vec<Case> {
         saved("seccomp libseccomp send").skipped_if(!has_libseccomp, "no libseccomp"),
         saved("seccomp prctl write").env("NOPIPE_EAGER", "on"),
         saved("seccomp thread write"),
+        saved("seccomp forks write").bare(CHILD_KILLED),
+        saved("seccomp forks send").bare(CHILD_KILLED),
         same("seccomp purpose write", KILLED),
         same("seccomp forbidden write", KILLED).preloaded(FILTERED),
         saved("seccomp inherited write"),
