@@ -4,7 +4,7 @@
 //!
 //! Never kill, never hang; when in doubt, spare; never change a result; async-signal-safe on every path; no trace in
 //! the process; the program reads back what it set; children are as they would be without the library. By construction:
-//! no_std, no allocator, every system call of the library's own inline ([`sys`]), so that `errno` cannot move.
+//! no_std, no allocator, every system call of the library's own inline (nopipe-sys), so that `errno` cannot move.
 //!
 //! # The map, in the order in which a failed write flows
 //!
@@ -26,7 +26,7 @@
 //! | [`stats`] | counters, that another process can read |
 //! | [`summary`] | the account at exit |
 //! | [`process`] | is this still the process that started up: fork, vfork |
-//! | [`sys`], [`errno`] | system calls; the program's errno |
+//! | [`errno`] | the program's errno |
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
@@ -49,5 +49,6 @@ mod sigpipe;
 mod sink;
 mod stats;
 mod summary;
-mod sys;
 mod verdict;
+
+use nopipe_sys as sys;

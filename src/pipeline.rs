@@ -20,10 +20,12 @@ use crate::{config, process, sys};
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use nopipe_core::line::Line;
+use nopipe_core::search::Needle;
 use nopipe_core::settings::{Pipes, reduced};
 
 /// The library's file name, as it stands in `/proc/PID/maps` behind the last slash, whatever version follows.
-const LIBRARY: &[u8] = b"/libnopipe.so";
+const LIBRARY: &[u8; 13] = b"/libnopipe.so";
+static NEEDLE: Needle<{ LIBRARY.len() }> = Needle::new(LIBRARY);
 /// More generations than any pipeline has.
 const GENERATIONS: usize = 64;
 
@@ -163,7 +165,7 @@ fn maps_library(pid: c_int) -> Option<bool> {
             Err(libc::EINTR) => continue,
             Err(_) => return None,
         };
-        if sys::contains(buffer.get(..KEPT + read)?, LIBRARY) {
+        if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
             return Some(true);
         }
         for i in 0..KEPT {

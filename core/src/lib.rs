@@ -9,6 +9,7 @@
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
+//! | [`search`] | a plain byte search |
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
@@ -24,6 +25,7 @@ pub mod endpoint;
 pub mod event;
 pub mod line;
 pub mod runaway;
+pub mod search;
 pub mod settings;
 pub mod stats;
 mod sync;

@@ -249,15 +249,10 @@ mod tests {
 
     #[test]
     fn every_system_call_of_the_library_is_known() {
-        let source = include_str!("../../../src/sys.rs");
-        let calls = source
-            .split("Sysno::")
-            .skip(1)
-            .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
         // Without these no program starts.
         const ALWAYS: &[&str] = &["close", "fstat", "openat", "read", "write"];
-        for call in calls {
-            assert!(NEEDED.contains(&call) || ALWAYS.contains(&call), "{call}");
+        for call in nopipe_sys::CALLS {
+            assert!(NEEDED.contains(call) || ALWAYS.contains(call), "{call}");
         }
     }
 }

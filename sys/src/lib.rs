@@ -1,14 +1,64 @@
 //! The library's own system calls, all inline: no hook of ours or of another preload sees them, `errno` does not move,
-//! and none is a cancellation point.
+//! and none is a cancellation point. No function of libc is called; the crate `libc` gives constants and layouts only.
 //!
 //! Every function returns `Err(errno)` as a positive number on failure, and is named after the system call.
 //!
 //! unsafe: system calls.
-#![allow(unsafe_code)]
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs)]
 
 use core::ffi::{CStr, c_int, c_long, c_short};
 use core::mem::MaybeUninit;
 use syscalls::{Sysno, raw_syscall};
+
+/// Declares the calls that this crate may make: their numbers for the functions below, their names for everybody.
+macro_rules! calls {
+    ($($name:ident)*) => {
+        #[allow(non_upper_case_globals)]
+        mod number {
+            use syscalls::Sysno;
+            $(pub const $name: Sysno = Sysno::$name;)*
+        }
+
+        /// Every system call that the library makes, by name. A seccomp filter that forbids one of them takes something
+        /// away from it; no function below can make a call that is not listed here.
+        pub const CALLS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+calls! {
+    clock_gettime
+    close
+    connect
+    fstat
+    getpeername
+    getpid
+    getppid
+    getsid
+    getsockname
+    getsockopt
+    gettid
+    getuid
+    ioctl
+    kcmp
+    madvise
+    nanosleep
+    newfstatat
+    openat
+    ppoll
+    pwritev2
+    read
+    rt_sigaction
+    rt_sigpending
+    rt_sigprocmask
+    rt_sigtimedwait
+    rt_tgsigqueueinfo
+    sendto
+    socket
+    tgkill
+    write
+}
 
 /// A result, or the positive errno.
 pub type Result<T> = core::result::Result<T, c_int>;
@@ -42,52 +92,52 @@ impl Fd {
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: we opened it, and nobody else was told its number.
-        unsafe { raw_syscall!(Sysno::close, self.0) };
+        unsafe { raw_syscall!(number::close, self.0) };
     }
 }
 
 /// getpid(2).
 pub fn getpid() -> c_int {
     // SAFETY: no arguments, always succeeds.
-    unsafe { raw_syscall!(Sysno::getpid) as c_int }
+    unsafe { raw_syscall!(number::getpid) as c_int }
 }
 
 /// getppid(2).
 pub fn getppid() -> c_int {
     // SAFETY: no arguments, always succeeds.
-    unsafe { raw_syscall!(Sysno::getppid) as c_int }
+    unsafe { raw_syscall!(number::getppid) as c_int }
 }
 
 /// Whether two processes share their memory, kcmp(2); false where that may not be asked.
 pub fn share_memory(one: c_int, other: c_int) -> bool {
     const KCMP_VM: c_int = 1;
     // SAFETY: plain numbers.
-    check(unsafe { raw_syscall!(Sysno::kcmp, one, other, KCMP_VM, 0, 0) }) == Ok(0)
+    check(unsafe { raw_syscall!(number::kcmp, one, other, KCMP_VM, 0, 0) }) == Ok(0)
 }
 
 /// gettid(2).
 pub fn gettid() -> c_int {
     // SAFETY: no arguments, always succeeds.
-    unsafe { raw_syscall!(Sysno::gettid) as c_int }
+    unsafe { raw_syscall!(number::gettid) as c_int }
 }
 
 /// getsid(2) of the calling process.
 pub fn getsid() -> c_int {
     // SAFETY: always succeeds for the calling process.
-    unsafe { raw_syscall!(Sysno::getsid, 0) as c_int }
+    unsafe { raw_syscall!(number::getsid, 0) as c_int }
 }
 
 /// getsid(2) of another process; -1 if there is none.
 pub fn getsid_of(pid: c_int) -> c_int {
     // SAFETY: a plain number.
-    check(unsafe { raw_syscall!(Sysno::getsid, pid) }).map_or(-1, |session| session as c_int)
+    check(unsafe { raw_syscall!(number::getsid, pid) }).map_or(-1, |session| session as c_int)
 }
 
 /// clock_gettime(2) of CLOCK_REALTIME: seconds and nanoseconds.
 pub fn clock_realtime() -> (i64, i64) {
     let mut time = [0_i64; 2];
     // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
+    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
     (time[0], time[1])
 }
 
@@ -95,7 +145,7 @@ pub fn clock_realtime() -> (i64, i64) {
 pub fn clock_monotonic_ms() -> u64 {
     let mut time = [0_i64; 2];
     // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
     time[0] as u64 * 1000 + time[1] as u64 / 1_000_000
 }
 
@@ -103,7 +153,7 @@ pub fn clock_monotonic_ms() -> u64 {
 pub fn clock_monotonic_ns() -> u64 {
     let mut time = [0_i64; 2];
     // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(Sysno::clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
     time[0] as u64 * 1_000_000_000 + time[1] as u64
 }
 
@@ -111,7 +161,7 @@ pub fn clock_monotonic_ns() -> u64 {
 pub fn sleep_ms(milliseconds: u64) {
     let time = [(milliseconds / 1000) as i64, (milliseconds % 1000 * 1_000_000) as i64];
     // SAFETY: a struct timespec; what remains is not wanted.
-    unsafe { raw_syscall!(Sysno::nanosleep, &raw const time, 0) };
+    unsafe { raw_syscall!(number::nanosleep, &raw const time, 0) };
 }
 
 /// What fstat(2) tells and we need.
@@ -136,7 +186,7 @@ impl Stat {
 pub fn fstat(fd: c_int) -> Result<Stat> {
     stat_with(|buffer| {
         // SAFETY: `buffer` is a valid struct stat to fill in.
-        unsafe { raw_syscall!(Sysno::fstat, fd, buffer) }
+        unsafe { raw_syscall!(number::fstat, fd, buffer) }
     })
 }
 
@@ -144,7 +194,7 @@ pub fn fstat(fd: c_int) -> Result<Stat> {
 pub fn stat(path: &CStr) -> Result<Stat> {
     stat_with(|buffer| {
         // SAFETY: `path` ends with NUL, `buffer` is a valid struct stat to fill in.
-        unsafe { raw_syscall!(Sysno::newfstatat, libc::AT_FDCWD, path.as_ptr(), buffer, 0) }
+        unsafe { raw_syscall!(number::newfstatat, libc::AT_FDCWD, path.as_ptr(), buffer, 0) }
     })
 }
 
@@ -164,14 +214,14 @@ fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<Stat> {
 pub fn isatty(fd: c_int) -> bool {
     let mut termios = MaybeUninit::<libc::termios>::uninit();
     // SAFETY: the kernel's struct termios is smaller than libc's.
-    check(unsafe { raw_syscall!(Sysno::ioctl, fd, libc::TCGETS, termios.as_mut_ptr()) }).is_ok()
+    check(unsafe { raw_syscall!(number::ioctl, fd, libc::TCGETS, termios.as_mut_ptr()) }).is_ok()
 }
 
 /// ioctl SIOCOUTQ (TIOCOUTQ), tcp(7): bytes not yet acknowledged by the peer's kernel.
 pub fn siocoutq(fd: c_int) -> Result<u32> {
     let mut bytes: c_int = 0;
     // SAFETY: `bytes` is the int to fill in.
-    check(unsafe { raw_syscall!(Sysno::ioctl, fd, libc::TIOCOUTQ, &raw mut bytes) })?;
+    check(unsafe { raw_syscall!(number::ioctl, fd, libc::TIOCOUTQ, &raw mut bytes) })?;
     Ok(bytes.max(0) as u32)
 }
 
@@ -181,7 +231,7 @@ pub fn getsockopt(fd: c_int, level: c_int, option: c_int, buffer: &mut [u8]) -> 
     // SAFETY: `buffer` has `length` bytes.
     check(unsafe {
         raw_syscall!(
-            Sysno::getsockopt,
+            number::getsockopt,
             fd,
             level,
             option,
@@ -208,12 +258,12 @@ pub fn so_cookie(fd: c_int) -> Result<u64> {
 
 /// getsockname(2) into `buffer`; the part filled in.
 pub fn getsockname(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
-    name_with(Sysno::getsockname, fd, buffer)
+    name_with(number::getsockname, fd, buffer)
 }
 
 /// getpeername(2) into `buffer`; the part filled in.
 pub fn getpeername(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
-    name_with(Sysno::getpeername, fd, buffer)
+    name_with(number::getpeername, fd, buffer)
 }
 
 fn name_with(call: Sysno, fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
@@ -228,26 +278,26 @@ pub fn poll_now(fd: c_int, events: c_short) -> Result<c_short> {
     let mut one = libc::pollfd { fd, events, revents: 0 };
     let zero = [0_i64; 2];
     // SAFETY: one entry, a zero struct timespec, no signal mask. (ppoll exists on every CPU, poll does not.)
-    check(unsafe { raw_syscall!(Sysno::ppoll, &raw mut one, 1, &raw const zero, 0, MASK_SIZE) })?;
+    check(unsafe { raw_syscall!(number::ppoll, &raw mut one, 1, &raw const zero, 0, MASK_SIZE) })?;
     Ok(one.revents)
 }
 
 /// open(2). The descriptor is closed when the result is dropped.
 pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
     // SAFETY: `path` ends with NUL.
-    check(unsafe { raw_syscall!(Sysno::openat, libc::AT_FDCWD, path.as_ptr(), flags, mode) }).map(|fd| Fd(fd as c_int))
+    check(unsafe { raw_syscall!(number::openat, libc::AT_FDCWD, path.as_ptr(), flags, mode) }).map(|fd| Fd(fd as c_int))
 }
 
 /// read(2).
 pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: `buffer` is ours to fill.
-    check(unsafe { raw_syscall!(Sysno::read, fd.0, buffer.as_mut_ptr(), buffer.len()) })
+    check(unsafe { raw_syscall!(number::read, fd.0, buffer.as_mut_ptr(), buffer.len()) })
 }
 
 /// write(2).
 pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
     // SAFETY: `bytes` is valid to read.
-    check(unsafe { raw_syscall!(Sysno::write, fd, bytes.as_ptr(), bytes.len()) })
+    check(unsafe { raw_syscall!(number::write, fd, bytes.as_ptr(), bytes.len()) })
 }
 
 /// pwritev2(2) at the current position with RWF_NOWAIT: EAGAIN instead of waiting, EOPNOTSUPP where that is not offered.
@@ -256,7 +306,7 @@ pub fn write_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     // SAFETY: one struct iovec over valid bytes; -1 as both halves of the position.
     check(unsafe {
         raw_syscall!(
-            Sysno::pwritev2,
+            number::pwritev2,
             fd,
             &raw const vector,
             1,
@@ -270,20 +320,20 @@ pub fn write_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
 /// socket(2). The descriptor is closed when the result is dropped.
 pub fn socket(domain: c_int, kind: c_int) -> Result<Fd> {
     // SAFETY: plain numbers.
-    check(unsafe { raw_syscall!(Sysno::socket, domain, kind, 0) }).map(|fd| Fd(fd as c_int))
+    check(unsafe { raw_syscall!(number::socket, domain, kind, 0) }).map(|fd| Fd(fd as c_int))
 }
 
 /// connect(2).
 pub fn connect(fd: &Fd, address: &[u8]) -> Result<()> {
     // SAFETY: `address` is valid to read.
-    check(unsafe { raw_syscall!(Sysno::connect, fd.0, address.as_ptr(), address.len()) }).map(drop)
+    check(unsafe { raw_syscall!(number::connect, fd.0, address.as_ptr(), address.len()) }).map(drop)
 }
 
 /// send(2), never raising a signal and never waiting.
 pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: `bytes` is valid to read, no address.
-    check(unsafe { raw_syscall!(Sysno::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
+    check(unsafe { raw_syscall!(number::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
 }
 
 /// `struct kernel_sigaction` is what this module calls an action: nopipe_core's form, in the order of this CPU's kernel.
@@ -308,7 +358,7 @@ pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Resu
     let mut old = KernelAction::default();
     let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: both have the kernel's layout. What runs on a signal is the caller's concern.
-    check(unsafe { raw_syscall!(Sysno::rt_sigaction, libc::SIGPIPE, new, &raw mut old, MASK_SIZE) })?;
+    check(unsafe { raw_syscall!(number::rt_sigaction, libc::SIGPIPE, new, &raw mut old, MASK_SIZE) })?;
     Ok(nopipe_core::disposition::Action {
         handler: old.handler,
         flags: old.flags,
@@ -321,7 +371,7 @@ pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Resu
 pub fn sigprocmask(how: c_int, mask: Mask) -> Mask {
     let mut old: Mask = 0;
     // SAFETY: both are kernel signal sets.
-    unsafe { raw_syscall!(Sysno::rt_sigprocmask, how, &raw const mask, &raw mut old, MASK_SIZE) };
+    unsafe { raw_syscall!(number::rt_sigprocmask, how, &raw const mask, &raw mut old, MASK_SIZE) };
     old
 }
 
@@ -334,7 +384,7 @@ pub fn signal_mask() -> Mask {
 pub fn sigpending() -> Mask {
     let mut pending: Mask = 0;
     // SAFETY: a kernel signal set to fill in.
-    unsafe { raw_syscall!(Sysno::rt_sigpending, &raw mut pending, MASK_SIZE) };
+    unsafe { raw_syscall!(number::rt_sigpending, &raw mut pending, MASK_SIZE) };
     pending
 }
 
@@ -342,7 +392,7 @@ pub fn sigpending() -> Mask {
 pub fn take_pending(set: Mask) {
     let zero = [0_i64; 2];
     // SAFETY: a signal set, no siginfo wanted, a zero struct timespec.
-    unsafe { raw_syscall!(Sysno::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
+    unsafe { raw_syscall!(number::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
 }
 
 /// Runs `work` with all signals blocked but those that a faulty instruction raises.
@@ -384,7 +434,7 @@ pub fn write_quietly(write: impl FnOnce() -> Result<usize>) -> Result<usize> {
 /// tgkill(2): SIGPIPE to the calling thread.
 pub fn raise_sigpipe() {
     // SAFETY: plain numbers.
-    unsafe { raw_syscall!(Sysno::tgkill, getpid(), gettid(), libc::SIGPIPE) };
+    unsafe { raw_syscall!(number::tgkill, getpid(), gettid(), libc::SIGPIPE) };
 }
 
 /// rt_tgsigqueueinfo(2): SIGPIPE to the calling thread, looking like the kernel's own for a failed call.
@@ -397,8 +447,8 @@ pub fn queue_sigpipe() {
     info[4] = pid;
     // SAFETY: `info` has the kernel's size of struct siginfo; a process may queue any code to itself.
     unsafe {
-        info[5] = raw_syscall!(Sysno::getuid) as c_int;
-        raw_syscall!(Sysno::rt_tgsigqueueinfo, pid, gettid(), libc::SIGPIPE, info.as_ptr());
+        info[5] = raw_syscall!(number::getuid) as c_int;
+        raw_syscall!(number::rt_tgsigqueueinfo, pid, gettid(), libc::SIGPIPE, info.as_ptr());
     }
 }
 
@@ -408,7 +458,7 @@ pub fn queue_sigpipe() {
 /// `address` and `length` are whole pages of private anonymous memory whose loss in forked children does no harm.
 pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
     // SAFETY: as the caller says.
-    check(unsafe { raw_syscall!(Sysno::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
+    check(unsafe { raw_syscall!(number::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
 }
 
 /// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the
@@ -416,16 +466,9 @@ pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
 pub fn bytes_before(address: usize) -> Option<[u8; 8]> {
     let start = address.checked_sub(8)?;
     // SAFETY: nothing changes, because `how` is invalid.
-    let looked = check(unsafe { raw_syscall!(Sysno::rt_sigprocmask, -1_isize, start, 0, MASK_SIZE) });
+    let looked = check(unsafe { raw_syscall!(number::rt_sigprocmask, -1_isize, start, 0, MASK_SIZE) });
     // SAFETY: the kernel has just read it.
     (looked == Err(libc::EINVAL)).then(|| unsafe { core::ptr::read_unaligned(start as *const [u8; 8]) })
-}
-
-/// Whether `needle` occurs in `bytes`: memmem(3), which glibc's manual says is async-signal-safe.
-pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    // SAFETY: looks at no more than the lengths given.
-    let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), needle.as_ptr().cast(), needle.len()) };
-    !found.is_null()
 }
 
 /// The number type of timespec and others is 64 bits wide here; where it is not, this does not compile.

@@ -1,0 +1,65 @@
+//! A plain byte search (Horspool, 1980): memmem(3) is libc's, and what runs without libc needs one too.
+
+/// A text to be searched for, with the table that tells how far to move on.
+pub struct Needle<const N: usize> {
+    text: [u8; N],
+    /// How far the last byte of a window lies from where it next stands in the needle.
+    skip: [u8; 256],
+}
+
+impl<const N: usize> Needle<N> {
+    /// To be called at compile time: the table is filled here. The needle has 1 to 255 bytes.
+    pub const fn new(text: &[u8; N]) -> Self {
+        assert!(N > 0 && N < 256);
+        let mut skip = [N as u8; 256];
+        let mut i = 0;
+        while i < N - 1 {
+            skip[text[i] as usize] = (N - 1 - i) as u8;
+            i += 1;
+        }
+        Needle { text: *text, skip }
+    }
+
+    /// Whether the needle occurs in `bytes`.
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        while let Some(window) = bytes.get(at..at + N) {
+            let last = window.last().copied().unwrap_or(0);
+            if self.text.last() == Some(&last) && window == self.text {
+                return true;
+            }
+            at += usize::from(self.skip.get(usize::from(last)).copied().unwrap_or(1));
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDLE: Needle<5> = Needle::new(b"/ab/a");
+
+    fn naive(bytes: &[u8]) -> bool {
+        bytes.windows(5).any(|window| window == b"/ab/a")
+    }
+
+    #[test]
+    fn as_every_window_looked_at_says() {
+        // All texts of ten letters out of three.
+        for number in 0..3_usize.pow(10) {
+            let text: Vec<u8> = (0..10).map(|i| b"/ab"[number / 3_usize.pow(i) % 3]).collect();
+            assert_eq!(NEEDLE.is_in(&text), naive(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn short_and_long() {
+        assert!(!NEEDLE.is_in(b"") && !NEEDLE.is_in(b"/ab/") && NEEDLE.is_in(b"/ab/a"));
+        let mut long = vec![b'/'; 10_000];
+        assert!(!NEEDLE.is_in(&long));
+        long.extend(b"ab/a");
+        assert!(NEEDLE.is_in(&long));
+        assert!(Needle::new(b"x").is_in(b"aax"));
+    }
+}
