@@ -11,5 +11,7 @@ fn main() {
     // crtbegin and its like would only have four more symbols looked up at each program's start: nothing here is
     // registered for dlclose or gmon.
     println!("cargo:rustc-cdylib-link-arg=-nostartfiles");
+    // The two ends of the hooks' table, which the linker names, are nobody else's.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,start-stop-visibility=hidden");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -3,18 +3,19 @@
 //! unsafe: dereferences the pointer that libc gives.
 #![allow(unsafe_code)]
 
+use crate::libc::errno_location;
 use core::ffi::c_int;
 
 /// The calling thread's `errno`, errno(3).
 pub fn get() -> c_int {
     // SAFETY: libc gives a valid pointer to the calling thread's own errno.
-    unsafe { *libc::__errno_location() }
+    unsafe { *errno_location() }
 }
 
 /// Sets the calling thread's `errno`.
 pub fn set(value: c_int) {
     // SAFETY: as in `get`.
-    unsafe { *libc::__errno_location() = value }
+    unsafe { *errno_location() = value }
 }
 
 /// Runs `work` and puts `errno` back.

@@ -6,49 +6,38 @@
 //! the process; the program reads back what it set; children are as they would be without the library. By construction:
 //! no_std, no allocator, every system call of the library's own inline (nopipe-sys), so that `errno` cannot move.
 //!
-//! # The map, in the order in which a failed write flows
+//! # The map
+//!
+//! What happens after a call has failed is in the crate nopipe-engine; here is what takes a libc.
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`init`] | start-up: resolve, configure, install |
-//! | [`real`] | the real functions behind the hooks |
 //! | [`hooks`] | the exported symbols |
-//! | [`sigpipe`] | our handler, and the disposition that the program believes in |
-//! | [`origin`] | what made a SIGPIPE: a failed call, or somebody's purpose |
-//! | [`verdict`] | is this a vanished peer, and may the program survive it |
-//! | [`pipeline`] | is stdout or stderr a pipeline that a protected program set up |
-//! | [`peer`] | who was it |
-//! | [`eager`] | `NOPIPE_EAGER`: is the peer gone before the first write |
-//! | [`runaway`] | a program that never looks at the result of a write |
-//! | [`seal`] | the program has put itself under seccomp: only count |
-//! | [`report`] | one event for each connection, to the `log` facade |
-//! | [`sink`] | where lines go |
-//! | [`stats`] | counters, that another process can read |
+//! | [`start`] | start-up: resolve, configure, install, complain |
+//! | [`real`], [`elf`] | the real functions that the hooks stand before; the symbols of loaded objects |
+//! | [`environment`] | what the environment says, and whether it may be believed |
 //! | [`summary`] | the account at exit |
-//! | [`process`] | is this still the process that started up: fork, vfork |
-//! | [`errno`] | the program's errno |
+//! | [`errno`], [`libc`] | the program's errno; every name taken from libc |
+//! | [`runtime`] | what a no_std library must bring along |
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
 
-mod config;
-mod eager;
+mod elf;
+mod environment;
 mod errno;
 mod hooks;
-mod init;
-mod origin;
-mod peer;
-mod pipeline;
-mod process;
+mod libc;
 mod real;
-mod report;
-mod runaway;
 mod runtime;
-mod seal;
-mod sigpipe;
-mod sink;
-mod stats;
+mod start;
 mod summary;
-mod verdict;
 
-use nopipe_sys as sys;
+ctor::declarative::ctor! {
+    // SAFETY: what the constructor calls is ready for any state of the process: start-up checks what libc knows.
+    #[allow(unsafe_code)]
+    #[ctor(unsafe)]
+    fn constructor() {
+        start::start();
+    }
+}

@@ -180,6 +180,7 @@ impl Cause {
 
 /// The system call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Call {
     Write,
     Writev,
@@ -197,6 +198,27 @@ pub enum Call {
 }
 
 impl Call {
+    /// All calls, in the order of their numbers.
+    pub const ALL: [Call; Call::Libc as usize + 1] = [
+        Call::Write,
+        Call::Writev,
+        Call::Pwritev2,
+        Call::Send,
+        Call::Sendto,
+        Call::Sendmsg,
+        Call::Sendmmsg,
+        Call::Sendfile,
+        Call::Splice,
+        Call::Tee,
+        Call::Vmsplice,
+        Call::Libc,
+    ];
+
+    /// The call of this number.
+    pub fn from_number(number: u8) -> Option<Call> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The value of the field `call`.
     pub fn name(self) -> &'static str {
         match self {

@@ -3,11 +3,12 @@
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
 
-use super::hook;
-use crate::{errno, init, peer, process};
+use super::declare::hook;
+use crate::{errno, start};
 use core::ffi::c_int;
 use libc::{sockaddr, socklen_t};
 use nopipe_core::table::ADDRESS;
+use nopipe_engine::{peer, process};
 
 hook!(connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int = libc::connect => on_connect);
 hook!(__connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int => on_connect);
@@ -36,7 +37,7 @@ pub unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen
         errno::get(),
         libc::EFAULT | libc::EINVAL | libc::EISCONN | libc::EALREADY | libc::EBADF | libc::ENOTSOCK
     );
-    if refused || address.is_null() || !init::is_active() || process::is_vfork_child() {
+    if refused || address.is_null() || !start::is_active() || process::is_vfork_child() {
         return;
     }
     // SAFETY: the kernel has read `length` bytes there.

@@ -1,4 +1,4 @@
-//! prctl(2) and syscall(2): to learn that the program puts itself under seccomp ([`crate::seal`]).
+//! prctl(2) and syscall(2): to learn that the program puts itself under seccomp ([`nopipe_engine::seccomp`]).
 //!
 //! Both are variadic in C. Their arguments are integers and pointers, and go through registers (the seventh of syscall
 //! through the stack): a function with a fixed number of them hands on what is there.
@@ -6,9 +6,9 @@
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
 
-use super::hook;
-use crate::seal;
+use super::declare::hook;
 use core::ffi::{c_int, c_long, c_ulong};
+use nopipe_engine::seccomp;
 
 hook!(prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int => on_prctl);
 hook!(syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long => on_syscall);
@@ -22,7 +22,7 @@ unsafe fn on_prctl(real: prctl::Function, option: c_int, a: c_ulong, b: c_ulong,
     // SAFETY: the caller's arguments.
     let result = unsafe { real(option, a, b, c, d) };
     if option == libc::PR_SET_SECCOMP && result == 0 {
-        seal::seal();
+        seccomp::seal();
     }
     result
 }
@@ -44,7 +44,7 @@ unsafe fn on_syscall(
         let result = unsafe { real(number, a, b, c, d, e, f) };
         // A filter's result may be a descriptor; with SECCOMP_FILTER_FLAG_TSYNC it is a thread that failed, if any.
         if result >= 0 {
-            seal::seal();
+            seccomp::seal();
         }
         return result;
     }
@@ -52,7 +52,7 @@ unsafe fn on_syscall(
         // SAFETY: the caller's arguments.
         let result = unsafe { real(number, a, b, c, d, e, f) };
         if result == 0 {
-            seal::seal();
+            seccomp::seal();
         }
         return result;
     }

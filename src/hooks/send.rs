@@ -6,18 +6,19 @@
 #![allow(unsafe_code)]
 
 use super::connect::not_connected;
-use super::{Signal, failed, hook};
+use super::declare::{failed, hook};
 use crate::errno;
-use crate::sigpipe::added_send_flag;
 use core::ffi::{c_int, c_uint, c_void};
 use libc::{MSG_FASTOPEN, MSG_NOSIGNAL, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use nopipe_core::event::Call;
+use nopipe_engine::disposition::added_send_flag;
+use nopipe_engine::failure::Signal;
 
-hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, writes to fd, x86_64: by_hand::send);
-hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t => on_send, writes to fd, x86_64: by_hand::send);
-hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto, writes to fd);
-hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, writes to fd);
-hook!(sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg, writes to fd);
+hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, makes Send, to fd, x86_64: by_hand::send);
+hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t => on_send, makes Send, to fd, x86_64: by_hand::send);
+hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto, makes Sendto, to fd);
+hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, makes Sendmsg, to fd);
+hook!(sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg, makes Sendmmsg, to fd);
 
 #[inline(always)]
 unsafe fn on_send(real: send::Function, fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t {
@@ -132,7 +133,7 @@ mod by_hand {
                 ".cfi_adjust_cfa_offset -24",
                 "ret",
                 ".cfi_endproc",
-                flag = sym crate::sigpipe::SEND_FLAG,
+                flag = sym nopipe_engine::disposition::SEND_FLAG,
                 real = sym $real,
                 failure = sym $failure,
             )

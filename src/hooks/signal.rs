@@ -1,5 +1,5 @@
 //! signal(2), sigaction(2) and their kin: for SIGPIPE they set and read what the program believes in
-//! ([`crate::sigpipe`]); every other signal is libc's.
+//! ([`nopipe_engine::disposition`]); every other signal is libc's.
 //!
 //! What glibc's own functions do is in its manual, "Signal Actions", and in signal(2), sysv_signal(3), sigset(3),
 //! siginterrupt(3).
@@ -7,13 +7,14 @@
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
 
-use super::hook;
-use crate::sigpipe::{self, SIG_IGN};
-use crate::{errno, init, sys};
+use super::declare::hook;
+use crate::{errno, start};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_ERR, SIGPIPE, sighandler_t};
 use nopipe_core::disposition::Action;
+use nopipe_engine::disposition::{self, SIG_IGN};
+use nopipe_sys as sys;
 
 hook!(signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::signal => on_signal);
 hook!(bsd_signal(number: c_int, handler: sighandler_t) -> sighandler_t => on_signal);
@@ -36,7 +37,7 @@ static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 
 /// Whether this call is about our signal, in a program that the library concerns.
 fn is_ours(number: c_int) -> bool {
-    number == SIGPIPE && init::is_active()
+    number == SIGPIPE && start::is_active() && disposition::is_taken_over()
 }
 
 fn action(handler: sighandler_t, flags: c_int, mask: sys::Mask) -> Action {
@@ -63,7 +64,7 @@ unsafe fn on_signal(real: signal::Function, number: c_int, handler: sighandler_t
         return invalid();
     }
     let flags = if INTERRUPTS.load(Relaxed) { 0 } else { SA_RESTART };
-    sigpipe::replace(action(handler, flags, sys::SIGPIPE_MASK)).handler as sighandler_t
+    disposition::replace(action(handler, flags, sys::SIGPIPE_MASK)).handler as sighandler_t
 }
 
 #[inline(always)]
@@ -76,7 +77,7 @@ unsafe fn on_sysv_signal(real: sysv_signal::Function, number: c_int, handler: si
         return invalid();
     }
     let flags = SA_RESETHAND | SA_NODEFER | SA_INTERRUPT;
-    sigpipe::replace(action(handler, flags, 0)).handler as sighandler_t
+    disposition::replace(action(handler, flags, 0)).handler as sighandler_t
 }
 
 #[inline(always)]
@@ -93,10 +94,10 @@ unsafe fn on_sigaction(
     // SAFETY: sigaction(2): each is null or valid. They may be the same.
     unsafe {
         let before = match new.is_null() {
-            true => sigpipe::current(),
+            true => disposition::current(),
             false => {
                 let mask = (&raw const (*new).sa_mask).cast::<sys::Mask>().read();
-                sigpipe::replace(action((*new).sa_sigaction, (*new).sa_flags, mask))
+                disposition::replace(action((*new).sa_sigaction, (*new).sa_flags, mask))
             }
         };
         if !old.is_null() {
@@ -121,10 +122,10 @@ unsafe fn on_sigset(real: sigset::Function, number: c_int, handler: sighandler_t
     if handler == SIG_HOLD {
         return match held_before(sys::sigprocmask(libc::SIG_BLOCK, sys::SIGPIPE_MASK)) {
             true => SIG_HOLD,
-            false => sigpipe::current().handler as sighandler_t,
+            false => disposition::current().handler as sighandler_t,
         };
     }
-    let before = sigpipe::replace(action(handler, 0, 0));
+    let before = disposition::replace(action(handler, 0, 0));
     match held_before(sys::sigprocmask(libc::SIG_UNBLOCK, sys::SIGPIPE_MASK)) {
         true => SIG_HOLD,
         false => before.handler as sighandler_t,
@@ -137,7 +138,7 @@ unsafe fn on_sigignore(real: sigignore::Function, number: c_int) -> c_int {
         // SAFETY: the caller's arguments.
         return unsafe { real(number) };
     }
-    sigpipe::replace(action(SIG_IGN as sighandler_t, 0, 0));
+    disposition::replace(action(SIG_IGN as sighandler_t, 0, 0));
     0
 }
 
@@ -148,12 +149,12 @@ unsafe fn on_siginterrupt(real: siginterrupt::Function, number: c_int, interrupt
         return unsafe { real(number, interrupt) };
     }
     INTERRUPTS.store(interrupt != 0, Relaxed);
-    let now = sigpipe::current();
+    let now = disposition::current();
     let restart = SA_RESTART as u64;
     let flags = match interrupt != 0 {
         true => now.flags & !restart,
         false => now.flags | restart,
     };
-    sigpipe::replace(Action { flags, ..now });
+    disposition::replace(Action { flags, ..now });
     0
 }

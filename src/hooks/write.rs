@@ -3,16 +3,17 @@
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
 
-use super::{Signal, failed, hook};
+use super::declare::{failed, hook};
 use core::ffi::{c_int, c_void};
 use libc::{iovec, off_t, size_t, ssize_t};
 use nopipe_core::event::Call;
+use nopipe_engine::failure::Signal;
 
-hook!(write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = libc::write => on_write, writes to fd);
-hook!(__write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t => on_write, writes to fd);
-hook!(writev(fd: c_int, vector: *const iovec, count: c_int) -> ssize_t = libc::writev => on_writev, writes to fd);
-hook!(pwritev2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev2 => on_pwritev2, writes to fd);
-hook!(pwritev64v2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev64v2 => on_pwritev2, writes to fd);
+hook!(write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = libc::write => on_write, makes Write, to fd);
+hook!(__write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t => on_write, makes Write, to fd);
+hook!(writev(fd: c_int, vector: *const iovec, count: c_int) -> ssize_t = libc::writev => on_writev, makes Writev, to fd);
+hook!(pwritev2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev2 => on_pwritev2, makes Pwritev2, to fd);
+hook!(pwritev64v2(fd: c_int, vector: *const iovec, count: c_int, offset: off_t, flags: c_int) -> ssize_t = libc::pwritev64v2 => on_pwritev2, makes Pwritev2, to fd);
 
 #[inline(always)]
 unsafe fn on_write(real: write::Function, fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t {

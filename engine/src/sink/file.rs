@@ -1,10 +1,11 @@
 //! A file of the operator's choice: `NOPIPE_LOG=file:/path/%p.log`. Only a regular file is written, one write a line.
 
-use super::{Outcome, with_line};
-use crate::{config, sys};
+use super::line::{Outcome, with_line};
+use crate::config;
 use core::ffi::CStr;
 use log::Record;
 use nopipe_core::settings::LONGEST;
+use nopipe_sys as sys;
 
 /// Room for the template, a process id more, and a NUL.
 const PATH: usize = LONGEST + 32;

@@ -3,10 +3,11 @@
 //! A daemon may close it and reuse its number; under inetd it is the client. So it is written only while descriptor 2 is
 //! the file that it was at start-up, and never if that is a socket, but for the one that `$JOURNAL_STREAM` names.
 
-use super::{Outcome, is_still, with_line};
-use crate::{config, sys};
+use super::line::{Outcome, with_line};
+use crate::config;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use log::Record;
+use nopipe_sys as sys;
 
 const STDERR: core::ffi::c_int = 2;
 
@@ -20,7 +21,7 @@ static TERMINAL: AtomicBool = AtomicBool::new(false);
 /// At start-up: takes note of what descriptor 2 is. Mode 0: nothing that may be written to.
 pub fn start() {
     let Ok(stat) = sys::fstat(STDERR) else { return };
-    if stat.is(libc::S_IFSOCK) && !config::is_journal_stream(stat.dev, stat.ino) {
+    if stat.is(libc::S_IFSOCK) && config::journal_stream() != Some((stat.dev, stat.ino)) {
         return;
     }
     DEV.store(stat.dev, Relaxed);
@@ -41,7 +42,7 @@ pub fn is_there() -> bool {
         dev: DEV.load(Relaxed),
         ino: INO.load(Relaxed),
     };
-    then.mode != 0 && is_still(STDERR, &then)
+    then.mode != 0 && sys::fstat(STDERR).is_ok_and(|now| now.dev == then.dev && now.ino == then.ino)
 }
 
 /// Writes the record, if that can be done without waiting. Signals are blocked: a background job is not stopped by

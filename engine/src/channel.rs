@@ -1,33 +1,27 @@
-//! Is this a vanished peer, and may the program survive it?
+//! The pipe or socket behind a descriptor.
 
-use crate::{pipeline, sys};
 use core::ffi::c_int;
-use nopipe_core::event::errno_name;
+use nopipe_sys as sys;
 
-/// Whether a write that failed with `errno` says that the other end is gone.
-pub fn says_gone(errno: c_int) -> bool {
-    errno_name(errno).is_some()
-}
-
-/// The thing behind a descriptor that was written to: what tells it from every other one. No more is asked than that,
-/// because a failure of a known connection ends here.
-pub struct Target {
+/// The pipe or socket that was written to: what distinguishes it from every other one. No more is asked than that,
+/// because most failures of a known connection need no more.
+pub struct Channel {
     /// Device, inode, and whether it is a pipe or a socket.
     pub stat: sys::Stat,
     /// SO_COOKIE; `None` for pipes, and before Linux 4.12.
     pub cookie: Option<u64>,
 }
 
-impl Target {
+impl Channel {
     /// What `fd` is; `None` if it is neither a pipe nor a socket, or not open.
-    pub fn of(fd: c_int) -> Option<Target> {
+    pub fn of(fd: c_int) -> Option<Channel> {
         let stat = sys::fstat(fd).ok()?;
         let cookie = match stat.mode & libc::S_IFMT {
             libc::S_IFIFO => None,
             libc::S_IFSOCK => sys::so_cookie(fd).ok(),
             _ => return None,
         };
-        Some(Target { stat, cookie })
+        Some(Channel { stat, cookie })
     }
 
     /// Whether it is a pipe or FIFO; else it is a socket.
@@ -67,10 +61,4 @@ impl Target {
         events & (libc::POLLERR | libc::POLLHUP) != 0
             || (self.raises_sigpipe(fd) && sys::send_nowait(fd, &[]) == Err(libc::EPIPE))
     }
-}
-
-/// Whether the SIGPIPE of a failed write to `target` takes its native course: stdout or stderr of a pipeline that a
-/// protected program has set up, so that pipelines end.
-pub fn is_native(target: &Target) -> bool {
-    target.is_pipe() && pipeline::is_native(&target.stat)
 }

@@ -4,23 +4,16 @@
 //! What it costs: one poll(2) before each write. Whom it breaks: clients that shut down their sending side and wait for the
 //! answer (half-close, RFC 9293 3.6), because the kernel does not tell the two apart. So it is off by default.
 //!
-//! It costs nothing while it is off: when it is on, the hooks' slots are aimed at functions that ask first, and those have
-//! slots of their own for what was there.
+//! It costs nothing while it is off: start-up aims the hooks' slots at functions that ask first only where it is on.
 
-use crate::{config, seal, sys};
+use crate::{config, seccomp};
 use core::ffi::c_int;
-
-/// At start-up.
-pub fn start() {
-    if config::settings().eager {
-        crate::hooks::divert_all();
-    }
-}
+use nopipe_sys as sys;
 
 /// Whether a write to `fd` would be lost: the peer has sent its FIN, and nothing else has happened yet. After a reset the
 /// kernel itself refuses, and says why. Under seccomp of the program's own nobody is asked.
 pub fn would_be_lost(fd: c_int) -> bool {
-    !seal::is_sealed()
+    !seccomp::is_sealed()
         && sys::poll_now(fd, libc::POLLRDHUP)
             .is_ok_and(|events| events & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) == libc::POLLRDHUP)
 }

@@ -2,12 +2,13 @@
 //!
 //! Without a time stamp: local time cannot be computed in a signal handler, and rsyslogd and journald set their own.
 
-use super::{LINE, Outcome};
-use crate::{config, sys};
+use super::line::{LINE, Outcome};
+use crate::config;
 use log::Record;
 use nopipe_core::encode::{encode, priority};
 use nopipe_core::event::Priority;
 use nopipe_core::line::Line;
+use nopipe_sys as sys;
 
 /// LOG_DAEMON, syslog(3).
 const FACILITY: u64 = 3 << 3;

@@ -3,13 +3,13 @@
 //! After a reset or a close getpeername(2) answers ENOTCONN, but SO_PEERNAME (net/core/sock.c) still tells the address,
 //! TCP_INFO the state and the byte counts, SIOCOUTQ what was not acknowledged. SO_ERROR is never read: reading clears it.
 
-use crate::sys;
-use crate::verdict::Target;
-use core::ffi::{CStr, c_int};
+use crate::channel::Channel;
+use crate::proc;
+use core::ffi::c_int;
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::{Cause, Connection, Credentials, Transport};
-use nopipe_core::line::Line;
 use nopipe_core::table::Targets;
+use nopipe_sys as sys;
 
 /// Where failed and unfinished connects of this process were headed; the last one of each socket, 256 sockets.
 static TARGETS: Targets<256> = Targets::new();
@@ -43,10 +43,10 @@ pub fn remember_target(fd: c_int, address: &[u8]) {
     }
 }
 
-/// Asks about `target`, open as `fd`, on which a call failed with `errno`.
+/// Asks about `channel`, open as `fd`, on which a call failed with `errno`.
 #[inline(never)]
-pub fn ask(target: &Target, fd: c_int, errno: c_int) -> Connection {
-    let (domain, transport) = match target.is_pipe() {
+pub fn ask(channel: &Channel, fd: c_int, errno: c_int) -> Connection {
+    let (domain, transport) = match channel.is_pipe() {
         true => (libc::AF_UNSPEC, Transport::Pipe),
         false => socket_kind(fd),
     };
@@ -63,10 +63,10 @@ pub fn ask(target: &Target, fd: c_int, errno: c_int) -> Connection {
     };
     match domain {
         libc::AF_UNIX => ask_unix(&mut asked, fd),
-        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, target, fd),
+        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, channel, fd),
         _ if transport == Transport::Pipe => {
             asked.cause = Cause::ReaderGone;
-            asked.peer = Endpoint::pipe(target.stat.ino);
+            asked.peer = Endpoint::pipe(channel.stat.ino);
         }
         _ => {}
     }
@@ -102,7 +102,7 @@ fn ask_unix(asked: &mut Connection, fd: c_int) {
     }
 }
 
-fn ask_inet(asked: &mut Connection, target: &Target, fd: c_int) {
+fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) {
     let known = so_peername(fd);
     asked.peer = known.unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
@@ -129,7 +129,7 @@ fn ask_inet(asked: &mut Connection, target: &Target, fd: c_int) {
     }
     let tcp_state = info.as_ref().map(|info| info.state());
     let nothing_acknowledged = info.as_ref().is_none_or(|info| info.acknowledged() == Some(0));
-    let remembered = target
+    let remembered = channel
         .cookie
         .and_then(|cookie| TARGETS.recall(cookie))
         .filter(|_| tcp_state == Some(state::CLOSE) && nothing_acknowledged);
@@ -198,27 +198,8 @@ fn credentials(fd: c_int) -> Option<Credentials> {
     Some(Credentials {
         pid,
         uid,
-        comm: comm_of(pid),
+        comm: proc::comm(pid as c_int),
     })
-}
-
-/// `/proc/PID/comm`; empty if there is no such process any more.
-fn comm_of(pid: u32) -> Line<16> {
-    let mut path = Line::<32>::new();
-    path.push_str("/proc/");
-    path.push_u64(pid.into());
-    path.push_str("/comm\0");
-    let mut comm = Line::new();
-    let file = CStr::from_bytes_with_nul(path.as_bytes())
-        .ok()
-        .and_then(|path| sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok());
-    if let Some(file) = file {
-        let mut buffer = [0; 16];
-        let read = sys::read(&file, &mut buffer).unwrap_or(0);
-        let name = buffer.get(..read).unwrap_or(&[]);
-        comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
-    }
-    comm
 }
 
 /// `struct tcp_info` of linux/tcp.h, as much of it as this kernel filled in.

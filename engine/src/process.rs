@@ -14,30 +14,20 @@
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
 #![allow(unsafe_code)]
 
-use crate::stats::{self, nopipe_stats};
-use crate::{seal, sys};
-use core::ffi::{c_int, c_void};
+use crate::page::{self, nopipe_stats};
+use crate::seccomp;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use nopipe_sys as sys;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
 /// The last process that took note of itself in this memory: forked children find their parent's pid.
 static LAST: AtomicI32 = AtomicI32::new(0);
 
-unsafe extern "C" {
-    /// What pthread_atfork(3) calls; the last argument names the object, to forget its handlers when it is unloaded.
-    fn __register_atfork(
-        prepare: Option<extern "C" fn()>,
-        parent: Option<extern "C" fn()>,
-        child: Option<extern "C" fn()>,
-        object: *mut c_void,
-    ) -> c_int;
-}
-
-/// Runs in a child that fork(3) has made, before anything else of the program does. Under seccomp of the program's own
-/// nothing is asked: the page stays unsigned.
-extern "C" fn forked() {
-    if !seal::is_sealed() {
+/// Runs in a child that fork(3) has made, before anything else of the program does: whoever has a libc registers it with
+/// pthread_atfork(3). Under seccomp of the program's own nothing is asked: the page stays unsigned.
+pub extern "C" fn forked() {
+    if !seccomp::is_sealed() {
         note();
     }
 }
@@ -46,15 +36,13 @@ fn note() {
     let pid = sys::getpid();
     LAST.store(pid, Relaxed);
     let (since, _) = sys::clock_realtime();
-    stats::block().sign(pid as u32, since as u64);
+    page::block().sign(pid as u32, since as u64);
 }
 
 /// At start-up: takes note of who we are.
 pub fn start() {
-    // SAFETY: the handler makes two system calls and stores. glibc keeps the first 48 without allocating.
-    unsafe { __register_atfork(None, None, Some(forked), core::ptr::null_mut()) };
     // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
-    let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), stats::PAGE) };
+    let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), page::SIZE) };
     WIPES.store(wiped.is_ok(), Relaxed);
     nopipe_stats.started.store(true, Relaxed);
     note();
@@ -64,7 +52,7 @@ pub fn start() {
 /// a process of its own on the way. Under seccomp of the program's own nobody is asked for the pid: it may not be allowed,
 /// and vfork hardly is.
 pub fn is_vfork_child() -> bool {
-    if seal::is_sealed() {
+    if seccomp::is_sealed() {
         return false;
     }
     let pid = sys::getpid();
@@ -85,7 +73,7 @@ pub fn is_vfork_child() -> bool {
 
 /// The process id, as far as it is known without asking: 0 in a forked child that has not been looked at.
 pub fn known_pid() -> i32 {
-    stats::block().pid() as i32
+    page::block().pid() as i32
 }
 
 /// Whether the process was forked from one that started up, and has not called exec since.

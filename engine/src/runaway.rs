@@ -6,13 +6,15 @@
 //!
 //! A program that ignores SIGPIPE is left alone: it would run on without the library as well.
 
-use crate::report::Failure;
-use crate::{config, process, report, sigpipe, sys, verdict};
+use crate::channel::Channel;
+use crate::report::{self, Failure};
+use crate::{config, disposition, process};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use nopipe_core::line::Line;
 use nopipe_core::runaway::{Runaways, Step};
 use nopipe_core::settings::Runaway;
+use nopipe_sys as sys;
 
 /// Connections that are watched at the same time: 256.
 static WATCHED: Runaways<64> = Runaways::new();
@@ -26,16 +28,16 @@ static CONDEMNED: AtomicI32 = AtomicI32::new(0);
 /// Looks at one more failure; sleeps where that is called for. Whether the process is to get its SIGPIPE.
 pub fn ends_by(failure: &Failure) -> bool {
     let settings = config::settings();
-    if settings.runaway == Runaway::Off || sigpipe::is_ignored_by_program() {
+    if settings.runaway == Runaway::Off || disposition::is_ignored_by_program() {
         return false;
     }
-    match WATCHED.count(failure.target.key(), sys::clock_monotonic_ms(), settings.runaway_limit) {
+    match WATCHED.count(failure.channel.key(), sys::clock_monotonic_ms(), settings.runaway_limit) {
         Step::Calm => false,
         Step::SetsIn => {
             let ends = match settings.runaway {
                 Runaway::Kill => true,
                 Runaway::Throttle => false,
-                _ => serves_one_connection(&failure.target),
+                _ => serves_one_connection(&failure.channel),
             };
             warn(failure, ends);
             if ends {
@@ -64,19 +66,19 @@ fn warn(failure: &Failure, ends: bool) {
 /// Whether stdin or stdout is the connection (inetd, tcpserver, `ncat -e`), or the process was forked for it: then its parent
 /// is in the same session (a daemon that forked itself into the background is not), and it has no other living connection
 /// (a worker with more clients has).
-fn serves_one_connection(target: &verdict::Target) -> bool {
-    if target.is_pipe() {
+fn serves_one_connection(channel: &Channel) -> bool {
+    if channel.is_pipe() {
         return false;
     }
-    let is_target = |fd| sys::fstat(fd).is_ok_and(|stat| stat == target.stat);
-    if is_target(0) || is_target(1) {
+    let is_channel = |fd| sys::fstat(fd).is_ok_and(|stat| stat == channel.stat);
+    if is_channel(0) || is_channel(1) {
         return true;
     }
     let parent = sys::getppid();
     process::is_forked()
         && parent > 1
         && sys::getsid_of(parent) == sys::getsid()
-        && !(0..DESCRIPTORS).any(|fd| is_living_connection(fd) && !is_target(fd))
+        && !(0..DESCRIPTORS).any(|fd| is_living_connection(fd) && !is_channel(fd))
 }
 
 fn is_living_connection(fd: c_int) -> bool {

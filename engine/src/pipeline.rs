@@ -16,16 +16,13 @@
 //!
 //! `NOPIPE_PIPES=survive` and `=native` decide for every pipe.
 
-use crate::{config, process, sys};
-use core::ffi::{CStr, c_int};
+use crate::{config, proc, process};
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use nopipe_core::line::Line;
-use nopipe_core::search::Needle;
 use nopipe_core::settings::{Pipes, reduced};
+use nopipe_sys as sys;
 
-/// The library's file name, as it stands in `/proc/PID/maps` behind the last slash, whatever version follows.
-const LIBRARY: &[u8; 13] = b"/libnopipe.so";
-static NEEDLE: Needle<{ LIBRARY.len() }> = Needle::new(LIBRARY);
 /// More generations than any pipeline has.
 const GENERATIONS: usize = 64;
 
@@ -108,10 +105,10 @@ fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
         if relative.look != Look::Protected {
             return false;
         }
-        if !is_stdio_of(relative.pid, pipe) {
+        if !proc::has_as_stdio(relative.pid, pipe) {
             return true;
         }
-        match parent_of(relative.pid) {
+        match proc::parent_of(relative.pid) {
             Some(pid) => relative = Relative::of(pid),
             None => return false,
         }
@@ -141,37 +138,12 @@ impl Relative {
     }
 
     fn of(pid: c_int) -> Self {
-        let look = match maps_library(pid) {
+        let look = match proc::maps_library(pid) {
             None => Look::Hidden,
             Some(true) if is_concerned(pid) => Look::Protected,
             Some(_) => Look::Unprotected,
         };
         Relative { pid, look }
-    }
-}
-
-/// Whether process `pid` has mapped a file of this library's name; `None` if it cannot be looked at, as a parent in
-/// another pid namespace (0).
-fn maps_library(pid: c_int) -> Option<bool> {
-    const KEPT: usize = LIBRARY.len() - 1;
-    let file = open_proc(pid, "maps")?;
-    // The end of each piece is kept in front of the next: the name may lie across.
-    let mut buffer = [0; KEPT + 1000];
-    loop {
-        let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
-        let read = match sys::read(&file, piece) {
-            Ok(0) => return Some(false),
-            Ok(read) => read,
-            Err(libc::EINTR) => continue,
-            Err(_) => return None,
-        };
-        if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
-            return Some(true);
-        }
-        for i in 0..KEPT {
-            let moved = *buffer.get(read + i)?;
-            *buffer.get_mut(i)? = moved;
-        }
     }
 }
 
@@ -184,62 +156,11 @@ fn is_concerned(pid: c_int) -> bool {
     }
     let mut argument = Line::<64>::new();
     let mut over = false;
-    for_each_byte(pid, "cmdline", |b| match b {
+    proc::for_each_byte(pid, "cmdline", |b| match b {
         _ if over => {}
         0 => over = true,
         b'/' => argument = Line::new(),
         _ => argument.push(reduced(b) as char),
     });
-    let mut comm = Line::<16>::new();
-    for_each_byte(pid, "comm", |b| {
-        if b != b'\n' {
-            comm.push(reduced(b) as char);
-        }
-    });
-    settings.lists(argument.as_bytes(), 64) || settings.lists(comm.as_bytes(), 15)
-}
-
-/// Whether stdout or stderr of process `pid` is this pipe.
-fn is_stdio_of(pid: c_int, pipe: &sys::Stat) -> bool {
-    ["fd/1", "fd/2"].into_iter().any(|name| {
-        let path = proc_path(pid, name);
-        let there = CStr::from_bytes_with_nul(path.as_bytes()).map(sys::stat);
-        matches!(there, Ok(Ok(stat)) if stat.dev == pipe.dev && stat.ino == pipe.ino)
-    })
-}
-
-/// The fourth field of `/proc/PID/stat`, proc_pid_stat(5); the second is the name in parentheses, which may hold anything.
-fn parent_of(pid: c_int) -> Option<c_int> {
-    let mut spaces = 0;
-    let mut parent = 0_i64;
-    for_each_byte(pid, "stat", |b| match b {
-        b')' => (spaces, parent) = (0, 0),
-        b' ' => spaces += 1,
-        b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
-        _ => {}
-    });
-    c_int::try_from(parent).ok().filter(|&parent| parent > 0)
-}
-
-fn proc_path(pid: c_int, name: &str) -> Line<40> {
-    let mut path = Line::new();
-    path.push_str("/proc/");
-    path.push_u64(pid as u64);
-    path.push('/');
-    path.push_str(name);
-    path.push('\0');
-    path
-}
-
-/// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
-fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
-    let mut buffer = [0; 512];
-    let read = open_proc(pid, name).and_then(|file| sys::read(&file, &mut buffer).ok());
-    buffer.iter().take(read.unwrap_or(0)).for_each(|&b| f(b));
-}
-
-fn open_proc(pid: c_int, name: &str) -> Option<sys::Fd> {
-    let path = proc_path(pid, name);
-    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
-    sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()
+    settings.lists(argument.as_bytes(), 64) || settings.lists(proc::comm(pid).as_bytes(), 15)
 }

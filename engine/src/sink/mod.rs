@@ -3,37 +3,15 @@
 
 mod file;
 mod journal;
+mod line;
 mod stderr;
 mod syslog;
 
-use crate::{config, stats, sys};
+use crate::{config, page};
+use line::Outcome;
 use log::{Log, Metadata, Record};
-use nopipe_core::encode::encode;
-use nopipe_core::line::Line;
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
-
-/// The longest line, bytes. Fields that do not fit are left out.
-const LINE: usize = 1024;
-
-/// What became of a line.
-enum Outcome {
-    Written,
-    /// This sink is not there: another may be.
-    Absent,
-    /// This sink is there, but does not take it.
-    Lost,
-}
-
-impl Outcome {
-    /// This, or if the sink is not there, what another gives.
-    fn or(self, other: impl FnOnce() -> Outcome) -> Outcome {
-        match self {
-            Outcome::Absent => other(),
-            outcome => outcome,
-        }
-    }
-}
 
 /// Counts what became of an event's line (a notice of the library's own is no event), and keeps what a lost line would
 /// have told.
@@ -42,15 +20,15 @@ fn account(record: &Record, outcome: &Outcome) {
     let is_event = get("cause").is_some();
     if matches!(outcome, Outcome::Written) {
         if is_event {
-            stats::count(Counter::Lines);
+            page::count(Counter::Lines);
         }
         return;
     }
     if is_event {
-        stats::event_without_line(Counter::Dropped);
+        page::event_without_line(Counter::Dropped);
     }
     for (key, counter) in [("suppressed", Counter::Suppressed), ("dropped", Counter::Dropped)] {
-        stats::still_untold(counter, get(key).and_then(|n| n.to_u64()).unwrap_or(0));
+        page::still_untold(counter, get(key).and_then(|n| n.to_u64()).unwrap_or(0));
     }
 }
 
@@ -86,24 +64,4 @@ impl Log for Sinks {
 /// At start-up: what a sink has to know of it.
 pub fn start() {
     stderr::start();
-}
-
-/// Lets `use_line` have the record as a line with a line feed, in the format that the settings choose. The line lives
-/// in this frame alone: signal stacks are small.
-#[inline(never)]
-fn with_line<T>(record: &Record, use_line: impl FnOnce(&[u8]) -> T) -> T {
-    let mut line = Line::<LINE>::new();
-    encode(
-        config::settings().format,
-        record.target(),
-        record.key_values(),
-        line.writer(),
-    );
-    line.push('\n');
-    use_line(line.as_bytes())
-}
-
-/// Whether `fd` is still the file that it was.
-fn is_still(fd: core::ffi::c_int, then: &sys::Stat) -> bool {
-    sys::fstat(fd).is_ok_and(|now| now.dev == then.dev && now.ino == then.ino)
 }

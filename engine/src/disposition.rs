@@ -1,10 +1,25 @@
-//! Our SIGPIPE handler (the net under everything that no hook can see), and the disposition that the program believes in.
+//! The SIGPIPE disposition that the program believes in, and what the kernel holds in its place.
 //!
 //! | the program's own action | the kernel holds |
 //! | --- | --- |
 //! | SIG_DFL | our handler, SA_RESTART, SA_ONSTACK |
 //! | SIG_IGN, set or inherited | SIG_IGN, so that exec passes it on |
 //! | a handler | our handler, with its sa_mask, SA_RESTART, SA_ONSTACK, SA_NODEFER |
+//!
+//! # The flags of the program's action, sigaction(2)
+//!
+//! The program reads back every flag that it set, as this kernel would show it. When its handler runs, on purpose or by
+//! `NOPIPE_HANDLERS=run`:
+//!
+//! | flag | how it is honoured |
+//! | --- | --- |
+//! | SA_SIGINFO | the handler gets the kernel's three arguments in any case; without the flag it looks at the first alone |
+//! | SA_ONSTACK, SA_RESTART, SA_NODEFER | by the kernel: its action carries them |
+//! | SA_RESETHAND | by us, when the handler is called: the program's action becomes SIG_DFL, and the kernel keeps our handler |
+//! | SA_RESTORER | the kernel's action carries libc's restorer, whichever the program gave; libc sets its own as well |
+//! | SA_NOCLDSTOP, SA_NOCLDWAIT | no effect on SIGPIPE: read back only |
+//! | SA_EXPOSE_TAGBITS | no effect on SIGPIPE, which carries no address: read back only |
+//! | SA_UNSUPPORTED, unknown ones | read back as the kernel would: cleared since Linux 5.11, kept before |
 //!
 //! # How it stays correct
 //!
@@ -17,20 +32,16 @@
 //!
 //! A program's handler runs on top of ours, which holds nothing at that moment: it may longjmp.
 //!
-//! unsafe: a signal handler, and calls to the program's.
+//! unsafe: calls the program's handler.
 #![allow(unsafe_code)]
 
-use crate::origin::Origin;
-use crate::report::{self, Failure};
-use crate::verdict::Target;
-use crate::{config, process, real, runaway, seal, stats, sys, verdict};
+use crate::{config, process};
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
 use nopipe_core::disposition::{Action, Disposition};
-use nopipe_core::event::Call;
 use nopipe_core::settings::Handlers;
-use nopipe_core::stats::Counter;
+use nopipe_sys as sys;
 
 /// The default action.
 pub const SIG_DFL: u64 = libc::SIG_DFL as u64;
@@ -40,7 +51,7 @@ pub const SIG_IGN: u64 = libc::SIG_IGN as u64;
 /// In sa_flags on x86-64: sa_restorer is set. libc sets it always.
 const SA_RESTORER: u64 = 0x0400_0000;
 /// In sa_flags: never supported, so a kernel that clears unknown flags (Linux 5.11) clears it.
-const SA_UNSUPPORTED: u64 = 0x400;
+pub const SA_UNSUPPORTED: u64 = 0x400;
 /// SA_EXPOSE_TAGBITS, sigaction(2).
 const SA_EXPOSE_TAGBITS: u64 = 0x800;
 /// The flags that a kernel which clears unknown ones keeps.
@@ -64,49 +75,59 @@ static KEPT_FLAGS: AtomicU64 = AtomicU64::new(KNOWN_FLAGS);
 /// MSG_NOSIGNAL, or 0 where the program's own handler is to run, or before start-up.
 pub static SEND_FLAG: AtomicI32 = AtomicI32::new(0);
 
-/// A hook has reported a failure whose SIGPIPE is pending, blocked.
-static REPORTED_WHILE_BLOCKED: AtomicBool = AtomicBool::new(false);
-
 /// What the `send` hooks add to the program's flags.
 #[inline(always)]
 pub fn added_send_flag() -> c_int {
     SEND_FLAG.load(Relaxed)
 }
 
-/// At start-up: takes over what the kernel holds, and puts our handler in the place of the default action. False if libc
-/// has no sigaction to learn the restorer from: then there is no net.
-pub fn install() -> bool {
-    let Ok(inherited) = sys::sigaction_sigpipe(None) else {
-        return false;
-    };
-    let Some(libc_sigaction) = real::libc_sigaction() else {
-        return false;
-    };
-    // The first time through libc, which adds what it adds; from then on through our own system calls.
-    // SAFETY: all zeros is a valid struct sigaction.
-    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
-    action.sa_sigaction = on_sigpipe as *const () as usize;
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_UNSUPPORTED as c_int;
-    // SAFETY: a valid action whose handler is ready for anything.
-    let set = unsafe { libc_sigaction(libc::SIGPIPE, &raw const action, core::ptr::null_mut()) };
-    let Ok(installed) = sys::sigaction_sigpipe(None) else {
-        return false;
-    };
-    if set != 0 || installed.handler != our_handler() {
-        return false;
+/// A handler of three arguments, SA_SIGINFO in sigaction(2).
+pub type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+
+/// The address of our handler, once it is installed.
+static OUR_HANDLER: AtomicU64 = AtomicU64::new(0);
+
+/// What a handler returns to, and what this kernel does with unknown flags.
+#[derive(Clone, Copy)]
+pub struct Restorer {
+    /// The code that returns from a handler.
+    address: u64,
+    /// SA_RESTORER, or 0 on a CPU that has none.
+    flag: u64,
+    keeps_unknown_flags: bool,
+}
+
+impl Restorer {
+    /// As seen in the kernel's action after libc, or whoever knows, has set one with [`SA_UNSUPPORTED`] among its flags.
+    pub fn seen_in(action: &Action) -> Self {
+        Restorer {
+            address: action.restorer,
+            flag: action.flags & SA_RESTORER,
+            keeps_unknown_flags: action.flags & SA_UNSUPPORTED != 0,
+        }
     }
-    RESTORER.store(installed.restorer, Relaxed);
-    RESTORER_FLAG.store(installed.flags & SA_RESTORER, Relaxed);
-    if installed.flags & SA_UNSUPPORTED != 0 {
+}
+
+/// At start-up: takes over `inherited`, what the kernel held for SIGPIPE, as the program's own action, and puts `handler`
+/// in the place of the default action.
+pub fn install(handler: Handler, restorer: Restorer, inherited: Action) {
+    OUR_HANDLER.store(handler as *const () as u64, Relaxed);
+    RESTORER.store(restorer.address, Relaxed);
+    RESTORER_FLAG.store(restorer.flag, Relaxed);
+    if restorer.keeps_unknown_flags {
         KEPT_FLAGS.store(u64::MAX, Relaxed);
     }
     PROGRAM.replace(inherited);
     tell_kernel();
-    true
 }
 
 fn our_handler() -> u64 {
-    on_sigpipe as *const () as u64
+    OUR_HANDLER.load(Relaxed)
+}
+
+/// Whether the disposition was taken over. If not, the program and the kernel deal with it between themselves.
+pub fn is_taken_over() -> bool {
+    our_handler() != 0
 }
 
 fn is_function(handler: u64) -> bool {
@@ -180,17 +201,12 @@ fn kernel_action(program: &Action) -> Action {
 
 /// Whether the kernel holds our handler: runtimes such as Go's replace it by raw system calls.
 pub fn is_installed() -> bool {
-    sys::sigaction_sigpipe(None).is_ok_and(|action| action.handler == our_handler())
+    sys::sigaction_sigpipe(None).is_ok_and(|action| is_taken_over() && action.handler == our_handler())
 }
 
 /// Whether SIGPIPE is blocked in the calling thread.
 pub fn is_blocked() -> bool {
     sys::signal_mask() & sys::SIGPIPE_MASK != 0
-}
-
-/// Takes note that a hook reports a failure whose SIGPIPE will come when the thread unblocks it.
-pub fn will_be_unblocked() {
-    REPORTED_WHILE_BLOCKED.store(true, Relaxed);
 }
 
 /// Makes SIGPIPE pending for the calling thread, which blocks it, as the failed call would have done without our
@@ -209,51 +225,8 @@ pub fn skips_program_handler() -> bool {
     config::settings().handlers == Handlers::Ignore && is_function(PROGRAM.get().0.handler)
 }
 
-/// The net.
-///
-/// # Safety
-/// Called by the kernel, as a handler with SA_SIGINFO.
-unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel's pointers.
-    let origin = unsafe { Origin::of(&*info, context) };
-    let native = match origin {
-        Origin::OnPurpose => true,
-        Origin::FailedCall { target, fd, call } => on_failed_call(target, fd, call),
-        Origin::Unknown => {
-            if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() && !seal::is_sealed() {
-                stats::count(Counter::Unattributed);
-            }
-            runs_handler()
-        }
-    };
-    if native {
-        // SAFETY: the kernel's arguments.
-        unsafe { do_as_arranged(signal, info, context) };
-    }
-}
-
-/// Counts and reports; whether the signal takes its native course.
-fn on_failed_call(target: Target, fd: c_int, call: Call) -> bool {
-    if process::is_vfork_child() {
-        return false;
-    }
-    if verdict::is_native(&target) {
-        return true;
-    }
-    let failure = Failure {
-        target,
-        fd,
-        call,
-        errno: libc::EPIPE,
-        handler_skipped: skips_program_handler(),
-    };
-    report::handled(&failure.target);
-    report::failure(&failure);
-    runs_handler() || runaway::ends_by(&failure)
-}
-
 /// Whether a handler of the program runs when a peer vanishes (`NOPIPE_HANDLERS=run`).
-fn runs_handler() -> bool {
+pub fn runs_program_handler() -> bool {
     config::settings().handlers == Handlers::Run && is_function(PROGRAM.get().0.handler)
 }
 
@@ -261,7 +234,7 @@ fn runs_handler() -> bool {
 ///
 /// # Safety
 /// Called in our handler with its arguments.
-unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     loop {
         let (program, ticket) = PROGRAM.get();
         match program.handler {
@@ -286,8 +259,7 @@ unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
         // SAFETY: the program gave this address as a handler. One without SA_SIGINFO takes the first argument and does not
         // see the others, as when the kernel calls it.
         unsafe {
-            let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-                core::mem::transmute(program.handler as usize);
+            let handler: Handler = core::mem::transmute(program.handler as usize);
             handler(signal, info, context);
         }
         return;

@@ -1,10 +1,10 @@
 //! journald's native socket: one datagram with all fields, systemd.io/JOURNAL_NATIVE_PROTOCOL.
 
-use super::Outcome;
-use crate::sys;
+use super::line::Outcome;
 use log::Record;
 use nopipe_core::encode::journal;
 use nopipe_core::line::Line;
+use nopipe_sys as sys;
 
 /// struct sockaddr_un: AF_UNIX, then the path.
 const SOCKET: &[u8] = b"\x01\0/run/systemd/journal/socket\0";

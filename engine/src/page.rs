@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use nopipe_core::stats::{Block, Counter};
 
 /// The size of a page.
-pub const PAGE: usize = 4096;
+pub const SIZE: usize = 4096;
 
 /// What forked children lose.
 #[repr(C, align(4096))]
@@ -21,7 +21,7 @@ pub struct Own {
 }
 
 // A whole page, so that nothing else is wiped.
-const _: () = assert!(size_of::<Own>() == PAGE);
+const _: () = assert!(size_of::<Own>() == SIZE);
 
 /// The page.
 #[unsafe(no_mangle)]

@@ -1,11 +1,8 @@
 //! One event for each connection, to the `log` facade; and what the library has to say of itself.
 
-use crate::peer;
-use crate::sink;
-use crate::verdict::Target;
-use crate::{config, stats, sys};
+use crate::channel::Channel;
+use crate::{config, page, peer, sink};
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use log::Record;
 use log::kv::Source;
 use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
@@ -15,6 +12,7 @@ use nopipe_core::stats::Counter;
 use nopipe_core::table::Seen;
 use nopipe_core::throttle::Throttle;
 use nopipe_core::time::rfc3339;
+use nopipe_sys as sys;
 
 /// Connections that were reported: 1024 of them. One that is driven out by newer ones may be reported again. A forked
 /// child goes on with its parent's table, so that it does not repeat its parent's reports.
@@ -30,7 +28,7 @@ pub fn start() {
 /// One failed call.
 pub struct Failure {
     /// What was written to.
-    pub target: Target,
+    pub channel: Channel,
     /// Under which number.
     pub fd: c_int,
     /// By which call.
@@ -41,42 +39,26 @@ pub struct Failure {
     pub handler_skipped: bool,
 }
 
-/// The connection that our signal handler counted last in each thread: in the full table, other threads may drive it out
-/// before the hook of the same call asks for it. A thread's place follows from its number.
-static HANDLED: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
-
-fn handled_by_thread() -> Option<&'static AtomicU64> {
-    HANDLED.get(sys::gettid() as usize % HANDLED.len())
-}
-
-/// Our signal handler counts a failure of this connection.
-pub fn handled(target: &Target) {
-    if let Some(place) = handled_by_thread() {
-        place.store(target.key(), Relaxed);
-    }
-}
-
-/// Whether a failure of this connection was counted before.
-pub fn is_known(target: &Target) -> bool {
-    let key = target.key();
-    SEEN.contains(key) || handled_by_thread().is_some_and(|place| place.load(Relaxed) == key)
+/// Whether a failure of this connection was counted before, and its entry not driven out since.
+pub fn is_known(channel: &Channel) -> bool {
+    SEEN.contains(channel.key())
 }
 
 /// Counts a failed call, and reports it if it is its connection's first.
 pub fn failure(failure: &Failure) {
-    stats::count(Counter::Failures);
-    if !SEEN.insert(failure.target.key()) {
+    page::count(Counter::Failures);
+    if !SEEN.insert(failure.channel.key()) {
         return;
     }
-    stats::count(Counter::Connections);
+    page::count(Counter::Connections);
     // A handler that longjmps away would leave a descriptor of ours open.
     sys::with_signals_blocked(|| {
-        let connection = peer::ask(&failure.target, failure.fd, failure.errno);
+        let connection = peer::ask(&failure.channel, failure.fd, failure.errno);
         // Another thread may have given the number to another file in the middle of the questions; and who sends from an
         // unconnected socket has no peer.
         let nobody = connection.transport == Transport::Udp && connection.peer.address().is_none();
-        if nobody || !failure.target.is_still(failure.fd) {
-            return stats::count(Counter::Unattributed);
+        if nobody || !failure.channel.is_still(failure.fd) {
+            return page::count(Counter::Unattributed);
         }
         tell(failure, &connection);
     });
@@ -87,14 +69,14 @@ pub fn failure(failure: &Failure) {
 fn tell(failure: &Failure, connection: &Connection) {
     let (seconds, nanoseconds) = sys::clock_realtime();
     let now = seconds as u64 * 1_000_000_000 + nanoseconds as u64;
-    stats::block().event(connection.cause, connection.peer.text(), now);
-    stats::block().add(Counter::Undelivered, connection.undelivered.unwrap_or(0));
+    page::block().event(connection.cause, connection.peer.text(), now);
+    page::block().add(Counter::Undelivered, connection.undelivered.unwrap_or(0));
     let settings = config::settings();
     let priority = priority_of(connection);
     if !settings.shows(priority) || settings.log == Log::None {
-        stats::count(Counter::Unwanted);
+        page::count(Counter::Unwanted);
     } else if !THROTTLE.allows(sys::clock_monotonic_ns(), settings.rate) {
-        stats::event_without_line(Counter::Suppressed);
+        page::event_without_line(Counter::Suppressed);
     } else {
         write_event(failure, connection, priority);
     }
@@ -114,7 +96,7 @@ fn priority_of(connection: &Connection) -> Priority {
 #[inline(never)]
 fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
     let mut cookie = Line::new();
-    if let Some(number) = failure.target.cookie {
+    if let Some(number) = failure.channel.cookie {
         cookie.push_hex(number);
     }
     let event = Event {
@@ -182,7 +164,7 @@ fn origin() -> Origin<'static> {
         tid: sys::gettid(),
         program: config::program(),
         time: rfc3339(seconds, nanoseconds),
-        suppressed: stats::take_untold(Counter::Suppressed),
-        dropped: stats::take_untold(Counter::Dropped),
+        suppressed: page::take_untold(Counter::Suppressed),
+        dropped: page::take_untold(Counter::Dropped),
     }
 }

@@ -1,0 +1,29 @@
+//! x86-64: the kernel keeps every register of a system call but RAX (its result), RCX and R11.
+//!
+//! unsafe: reads the context that the kernel passes to a handler.
+#![allow(unsafe_code)]
+
+use super::Interrupted;
+use core::ffi::{c_int, c_void};
+
+/// The `syscall` instruction, which stands before the address where a system call returns to.
+pub const SYSCALL: &[u8] = &[0x0f, 0x05];
+
+/// The registers in a handler's third argument, sigaction(2).
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: as the caller says.
+    let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    Some(Interrupted {
+        at: register(libc::REG_RIP) as usize,
+        result: register(libc::REG_RAX),
+        arguments: [
+            register(libc::REG_RDI),
+            register(libc::REG_RSI),
+            register(libc::REG_RDX),
+        ],
+    })
+}

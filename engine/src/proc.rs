@@ -1,0 +1,90 @@
+//! `/proc/PID/…` of another process: a peer on a unix socket, a parent. proc(5).
+
+use core::ffi::{CStr, c_int};
+use nopipe_core::line::Line;
+use nopipe_core::search::Needle;
+use nopipe_sys as sys;
+
+/// The library's file name, as it stands in `/proc/PID/maps` after the last slash, whatever version follows.
+const LIBRARY: &[u8; 13] = b"/libnopipe.so";
+static NEEDLE: Needle<{ LIBRARY.len() }> = Needle::new(LIBRARY);
+
+/// Whether process `pid` has mapped a file of this library's name; `None` if it cannot be looked at, as a parent in
+/// another pid namespace (0).
+pub fn maps_library(pid: c_int) -> Option<bool> {
+    const KEPT: usize = LIBRARY.len() - 1;
+    let file = open(pid, "maps")?;
+    // The end of each piece is kept in front of the next: the name may lie across.
+    let mut buffer = [0; KEPT + 1000];
+    loop {
+        let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
+        let read = match sys::read(&file, piece) {
+            Ok(0) => return Some(false),
+            Ok(read) => read,
+            Err(libc::EINTR) => continue,
+            Err(_) => return None,
+        };
+        if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
+            return Some(true);
+        }
+        for i in 0..KEPT {
+            let moved = *buffer.get(read + i)?;
+            *buffer.get_mut(i)? = moved;
+        }
+    }
+}
+
+/// Whether stdout or stderr of process `pid` is this pipe.
+pub fn has_as_stdio(pid: c_int, pipe: &sys::Stat) -> bool {
+    ["fd/1", "fd/2"].into_iter().any(|name| {
+        let path = path_of(pid, name);
+        let there = CStr::from_bytes_with_nul(path.as_bytes()).map(sys::stat);
+        matches!(there, Ok(Ok(stat)) if stat.dev == pipe.dev && stat.ino == pipe.ino)
+    })
+}
+
+/// The fourth field of `/proc/PID/stat`, proc_pid_stat(5); the second is the name in parentheses, which may hold anything.
+pub fn parent_of(pid: c_int) -> Option<c_int> {
+    let mut spaces = 0;
+    let mut parent = 0_i64;
+    for_each_byte(pid, "stat", |b| match b {
+        b')' => (spaces, parent) = (0, 0),
+        b' ' => spaces += 1,
+        b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
+        _ => {}
+    });
+    c_int::try_from(parent).ok().filter(|&parent| parent > 0)
+}
+
+/// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
+pub fn comm(pid: c_int) -> Line<16> {
+    let mut buffer = [0; 16];
+    let read = open(pid, "comm").and_then(|file| sys::read(&file, &mut buffer).ok());
+    let name = buffer.get(..read.unwrap_or(0)).unwrap_or(&[]);
+    let mut comm = Line::new();
+    comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
+    comm
+}
+
+fn path_of(pid: c_int, name: &str) -> Line<40> {
+    let mut path = Line::new();
+    path.push_str("/proc/");
+    path.push_u64(pid as u64);
+    path.push('/');
+    path.push_str(name);
+    path.push('\0');
+    path
+}
+
+/// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
+pub fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
+    let mut buffer = [0; 512];
+    let read = open(pid, name).and_then(|file| sys::read(&file, &mut buffer).ok());
+    buffer.iter().take(read.unwrap_or(0)).for_each(|&b| f(b));
+}
+
+fn open(pid: c_int, name: &str) -> Option<sys::Fd> {
+    let path = path_of(pid, name);
+    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()
+}

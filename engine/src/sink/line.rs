@@ -1,0 +1,44 @@
+//! A record as a line, and what became of it.
+
+use crate::config;
+use log::Record;
+use nopipe_core::encode::encode;
+use nopipe_core::line::Line;
+
+/// The longest line, bytes. Fields that do not fit are left out.
+pub const LINE: usize = 1024;
+
+/// What became of a line.
+pub enum Outcome {
+    /// The sink took it whole.
+    Written,
+    /// This sink is not there: another may be.
+    Absent,
+    /// This sink is there, but does not take it.
+    Lost,
+}
+
+impl Outcome {
+    /// This, or if the sink is not there, what another gives.
+    pub fn or(self, other: impl FnOnce() -> Outcome) -> Outcome {
+        match self {
+            Outcome::Absent => other(),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Lets `use_line` have the record as a line with a line feed, in the format that the settings choose. The line lives
+/// in this frame alone: signal stacks are small.
+#[inline(never)]
+pub fn with_line<T>(record: &Record, use_line: impl FnOnce(&[u8]) -> T) -> T {
+    let mut line = Line::<LINE>::new();
+    encode(
+        config::settings().format,
+        record.target(),
+        record.key_values(),
+        line.writer(),
+    );
+    line.push('\n');
+    use_line(line.as_bytes())
+}

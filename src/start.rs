@@ -1,0 +1,156 @@
+//! Start-up: resolve, configure, install; and complain, which nothing else does so early.
+//!
+//! Usually the dynamic linker calls our constructor, which calls [`start`]. The constructor of another library may call a
+//! hook before that: then that call does it ([`first_call`]), on the same path.
+//!
+//! unsafe: the configuration is read once, and here; libc's sigaction is called.
+#![allow(unsafe_code)]
+
+use crate::environment::for_each_variable;
+use crate::errno;
+use crate::libc::{at_fork_in_child, program_name};
+use crate::real;
+use core::sync::atomic::{AtomicU8, Ordering::*};
+use libc::{SA_ONSTACK, SA_RESTART, SA_SIGINFO};
+use nopipe_core::line::Line;
+use nopipe_core::settings::{Problem, Settings, VARIABLES};
+use nopipe_engine::config::JOURNAL_STREAM;
+use nopipe_engine::disposition::{self, Restorer, SA_UNSUPPORTED};
+use nopipe_engine::{config, handler, pipeline, process, report, sink};
+use nopipe_sys as sys;
+
+const NEW: u8 = 0;
+const STARTING: u8 = 1;
+const INERT: u8 = 2;
+const ACTIVE: u8 = 3;
+
+static STATE: AtomicU8 = AtomicU8::new(NEW);
+
+/// What a hook does that is called while its real function is not known yet.
+pub fn first_call() {
+    // Code in DT_PREINIT_ARRAY runs before libc knows the program's name and environment: the constructor comes later.
+    if !program_name().is_empty() {
+        start();
+    }
+    // Another thread, or the code that a signal has interrupted, may be in the middle of it.
+    real::resolve();
+}
+
+/// Whether the library does its work in this program: start-up is over, and `NOPIPE_ONLY` does not exclude it.
+pub fn is_active() -> bool {
+    STATE.load(Acquire) == ACTIVE
+}
+
+/// Does all that there is to do, once: further calls return at once.
+pub fn start() {
+    if STATE.compare_exchange(NEW, STARTING, AcqRel, Acquire).is_err() {
+        return;
+    }
+    errno::kept(|| {
+        real::resolve();
+        // SAFETY: the only call; threads of other constructors find STATE not ACTIVE, and look at no setting.
+        let problems = unsafe { config::read(program_name(), |take| for_each_variable(take)) };
+        if !config::settings().concerns(config::program()) {
+            STATE.store(INERT, Release);
+            return;
+        }
+        if real::is_second_copy() {
+            STATE.store(INERT, Release);
+            sink::start();
+            report::start();
+            if !pipeline::parent_is_protected() {
+                report::warn("libnopipe: loaded twice, this copy does nothing", &[]);
+            }
+            return;
+        }
+        at_fork_in_child(process::forked);
+        process::start();
+        sink::start();
+        pipeline::start();
+        report::start();
+        if config::settings().eager {
+            real::table().iter().for_each(|symbol| symbol.let_ask_first());
+        }
+        let net = install_handler();
+        STATE.store(ACTIVE, Release);
+        if problems {
+            warn_of_settings();
+        }
+        warn_of_missing();
+        if !net {
+            report::warn(
+                "libnopipe: no SIGPIPE handler installed: only hooked calls are survived",
+                &[],
+            );
+        }
+    });
+}
+
+/// Takes the disposition over, by libc's own sigaction the first time: it adds the restorer, which from then on we add
+/// ourselves. False if libc has none, or the kernel refuses: then there is no net.
+fn install_handler() -> bool {
+    let (Ok(inherited), Some(libc_sigaction)) = (sys::sigaction_sigpipe(None), real::libc_sigaction()) else {
+        return false;
+    };
+    let address = handler::on_sigpipe as *const () as usize;
+    // SAFETY: all zeros is a valid struct sigaction.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = address;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_UNSUPPORTED as core::ffi::c_int;
+    // SAFETY: a valid action whose handler is ready for anything.
+    let set = unsafe { libc_sigaction(libc::SIGPIPE, &raw const action, core::ptr::null_mut()) };
+    match sys::sigaction_sigpipe(None) {
+        Ok(installed) if set == 0 && installed.handler == address as u64 => {
+            disposition::install(handler::on_sigpipe, Restorer::seen_in(&installed), inherited);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// One warning for each setting that was not understood, unless the parent, which has most probably the same variables,
+/// has said so.
+fn warn_of_settings() {
+    if pipeline::parent_is_protected() {
+        return;
+    }
+    let mut scratch = Settings::new();
+    for_each_variable(&mut |name, value| {
+        if name == JOURNAL_STREAM {
+            return;
+        }
+        let (message, allowed) = match scratch.set(name, value) {
+            Ok(()) => return,
+            Err(Problem::Unknown) => ("libnopipe: setting unknown, ignored", VARIABLES),
+            Err(Problem::Value { allowed }) => ("libnopipe: setting not understood, default used", allowed),
+        };
+        let (mut shown_name, mut shown_value) = (Line::<64>::new(), Line::<128>::new());
+        shown_name.push_lossy(name);
+        shown_value.push_lossy(value);
+        report::warn(
+            message,
+            &[
+                ("setting", shown_name.as_str()),
+                ("value", shown_value.as_str()),
+                ("allowed", allowed),
+            ],
+        );
+    });
+}
+
+/// One line that names the functions that were not found, if any.
+fn warn_of_missing() {
+    let mut names = Line::<256>::new();
+    for name in real::table().iter().filter_map(real::Symbol::missing_name) {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_lossy(name);
+    }
+    if !names.is_empty() {
+        report::warn(
+            "libnopipe: functions not found in libc, not hooked",
+            &[("symbol", names.as_str())],
+        );
+    }
+}
