@@ -19,8 +19,8 @@ pub use libtest_mimic::Failed;
 /// Its name does not begin with `NOPIPE_`: the library would take it for a setting and warn.
 pub const IGNORED_TESTS: &str = "IGNORED_TESTS";
 
-/// A test without parameters, for a suite's table.
-pub type Test = fn() -> Result<(), Failed>;
+/// A line of a suite's table: the test's name, its needs, and the test.
+pub type Row<T = fn() -> Result<(), Failed>> = (&'static str, &'static [Need], T);
 
 /// A suite with its own `main`. In `Cargo.toml` it has `harness = false`.
 pub struct Suite {
@@ -84,9 +84,19 @@ impl Suite {
     }
 
     /// Adds every test of a table.
-    pub fn tests(&mut self, table: &[(&'static str, &[Need], Test)]) {
+    pub fn tests(&mut self, table: &[Row]) {
         for &(name, needs, test) in table {
             self.test(name, needs, test);
+        }
+    }
+
+    /// Adds every test of a table whose tests fail by a panic, as those of `#[test]` do.
+    pub fn tests_that_panic(&mut self, table: &[Row<fn()>]) {
+        for &(name, needs, test) in table {
+            self.test(name, needs, move || {
+                test();
+                Ok::<_, Failed>(())
+            });
         }
     }
 

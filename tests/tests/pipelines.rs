@@ -14,7 +14,7 @@ use nopipe_tests::c_program::c_program;
 use nopipe_tests::library::bare;
 use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Outcome, run, run_with_dead_stdout};
-use nopipe_tests::suite::{Failed, Need, Suite, Test};
+use nopipe_tests::suite::{Failed, Need, Row, Suite};
 use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir};
 
@@ -85,7 +85,7 @@ const NATIVE: &[(&str, &str, &str)] = &[
 const SHELLS: &[Need] = &[Need::Program("dash", "dash"), Need::Program("bash", "bash")];
 const PERL_AS_ROOT: &[Need] = &[Need::Root, Need::Program("perl", "perl")];
 
-const OTHERS: &[(&str, &[Need], Test)] = &[
+const OTHERS: &[Row] = &[
     ("NOPIPE_PIPES=survive: yes looks at its result", SHELLS, survive),
     ("NOPIPE_PIPES=native: the supervisor's pipe too", SHELLS, native),
     (

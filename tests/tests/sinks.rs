@@ -17,7 +17,7 @@ use nopipe_tests::event::{Event, SUMMARY};
 use nopipe_tests::namespace::{own_mounts, started_by, with_dev};
 use nopipe_tests::run::{End, Outcome, Process, dead_pipe, run};
 use nopipe_tests::suite::Need::{OwnMounts, Root};
-use nopipe_tests::suite::{Failed, Need, Suite, Test, ensure};
+use nopipe_tests::suite::{Failed, Need, Row, Suite, ensure};
 use nopipe_tests::{Profile, library, scratch_dir};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// These put a `log` socket of their own in the place of `/dev/log`.
 const DEV_LOG: &[Need] = &[Root, OwnMounts];
 
-const TESTS: &[(&str, &[Need], Test)] = &[
+const TESTS: &[Row] = &[
     ("file: one file, appended to, mode 0640", &[], file_is_appended),
     ("file: only a regular file is written", &[], only_regular_files),
     ("file: json", &[], json),
