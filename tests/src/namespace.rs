@@ -1,4 +1,4 @@
-//! Commands in a mount namespace of their own: what they mount is seen by nobody else and goes when they end.
+//! Commands in a mount namespace of their own: no other process sees their mounts, which go when the commands end.
 //!
 //! The caller must be allowed to make one: [`crate::suite::Need::OwnMounts`].
 

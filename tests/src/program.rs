@@ -19,7 +19,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 /// The same for a program that the test has declared as a need.
 ///
 /// # Panics
-/// When there is none.
+/// When the program is missing.
 pub fn program(name: &str) -> PathBuf {
     find_program(name).unwrap_or_else(|| panic!("{name} is missing; the test does not declare that it needs it"))
 }

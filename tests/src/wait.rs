@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often to look: short beside anything that is waited for.
+/// The pause between two looks.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Calls `look` until it finds something, for at most `patience`; `None` if it has found nothing by then. It looks at

@@ -112,8 +112,8 @@ fn workers_of_ours(shell: &str, preloaded: bool) -> Result<(), Failed> {
 /// tcpserver(1) from ucspi-tcp logs how each of its workers ends.
 fn workers_of_tcpserver(shell: &str, preloaded: bool) -> Result<(), Failed> {
     let logs = scratch_dir("logs");
-    let said = scratch_dir("said");
-    let (port, ends) = (said.path().join("port"), said.path().join("ends"));
+    let output = scratch_dir("output");
+    let (port, ends) = (output.path().join("port"), output.path().join("ends"));
     let mut command = Command::new(program("tcpserver"));
     prepare(&mut command, preloaded, logs.path());
     command.args(["-1vHRl0", "-c", "200", "127.0.0.1", "0", shell, "-c"]);
