@@ -1,16 +1,46 @@
-//! `nopipe dropin`, with a stand-in for systemctl: tests/tests/systemd runs it in a real systemd.
+//! `nopipe dropin` with a stand-in for systemctl. tests/tests/systemd runs it in a real systemd.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use nopipe_tests::run::{End, Outcome, run};
 use nopipe_tests::scratch_dir;
+use nopipe_tests::suite::{Need, Row, Suite};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const ANALYZE: &[Need] = &[Need::Program("systemd-analyze", "systemd")];
+
+const TESTS: &[Row<fn()>] = &[
+    ("dropin: --print is the default", &[], print_is_the_default),
+    ("dropin: installed and removed", ANALYZE, installed_and_removed),
+    (
+        "dropin: a drop-in that systemd would refuse is not installed",
+        ANALYZE,
+        what_systemd_would_refuse_is_not_installed,
+    ),
+    (
+        "dropin: a hindrance stops --install",
+        &[],
+        what_stops_the_library_needs_force,
+    ),
+    (
+        "dropin: --force installs despite a hindrance",
+        ANALYZE,
+        force_installs_despite_a_hindrance,
+    ),
+    ("dropin: failures", &[], failures),
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("dropin");
+    suite.tests_that_panic(TESTS);
+    suite.run()
+}
 
 /// A user's systemd that knows the unit game.service.
 struct Systemd(TempDir);
@@ -30,7 +60,7 @@ impl Systemd {
         systemd
     }
 
-    /// What systemctl does for `show`; every other command succeeds, and is written down.
+    /// Sets the commands that systemctl runs for `show`. Every other command succeeds and is logged to `commands`.
     fn systemctl(&self, show: &str) {
         let path = self.path("bin/systemctl");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -59,21 +89,12 @@ impl Systemd {
             .env("PATH", path)
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_RUNTIME_DIR", self.0.path());
-        // Scratch folders are closed to other users, and a library that not every user may read is not installed.
+        // A scratch folder is closed to other users, and `--install` refuses a library that not every user can read.
         fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
         run(command.arg("--library").arg(self.path("libnopipe.so")), PATIENCE).unwrap()
     }
 }
 
-fn has_systemd_analyze() -> bool {
-    let found = Path::new("/usr/bin/systemd-analyze").exists();
-    if !found {
-        eprintln!("SKIPPED: systemd-analyze is not there");
-    }
-    found
-}
-
-#[test]
 fn print_is_the_default() {
     let systemd = Systemd::with_unit("", "Type=simple\nRestart=on-failure\nEnvironment=LD_PRELOAD=libone.so");
     let outcome = systemd.nopipe(&[]);
@@ -91,11 +112,7 @@ fn print_is_the_default() {
     assert!(!systemd.dropin().exists());
 }
 
-#[test]
 fn installed_and_removed() {
-    if !has_systemd_analyze() {
-        return;
-    }
     let systemd = Systemd::with_unit("Restart=on-failure", "Type=simple\nRestart=on-failure");
     let outcome = systemd.nopipe(&["--install"]);
     assert_eq!(outcome.end, End::Exit(0), "{}", outcome.stderr);
@@ -119,12 +136,8 @@ fn installed_and_removed() {
     assert_eq!(reloads, 2, "{commands}");
 }
 
-#[test]
 fn what_systemd_would_refuse_is_not_installed() {
-    if !has_systemd_analyze() {
-        return;
-    }
-    // systemctl does not tell what the unit says: that it is a oneshot, where the drop-in may force no restart.
+    // The unit is a oneshot, for which systemd refuses the drop-in's forced restart, but this systemctl shows another type.
     let systemd = Systemd::with_unit("Type=oneshot", "Type=simple\nRestart=on-failure");
     let outcome = systemd.nopipe(&["--install"]);
     assert_eq!(outcome.end, End::Exit(8), "{}{}", outcome.stdout, outcome.stderr);
@@ -136,9 +149,13 @@ fn what_systemd_would_refuse_is_not_installed() {
     assert!(!systemd.dropin().exists());
 }
 
-#[test]
+/// A unit with an option that stops the library.
+fn with_hindrance() -> Systemd {
+    Systemd::with_unit("", "Type=simple\nRestart=no\nUnsetEnvironment=LD_PRELOAD")
+}
+
 fn what_stops_the_library_needs_force() {
-    let systemd = Systemd::with_unit("", "Type=simple\nRestart=no\nUnsetEnvironment=LD_PRELOAD");
+    let systemd = with_hindrance();
     assert!(
         systemd
             .nopipe(&[])
@@ -148,13 +165,14 @@ fn what_stops_the_library_needs_force() {
     let outcome = systemd.nopipe(&["--install"]);
     assert_eq!(outcome.end, End::Exit(8), "{}", outcome.stderr);
     assert!(!systemd.dropin().exists());
-    if has_systemd_analyze() {
-        assert_eq!(systemd.nopipe(&["--install", "--force"]).end, End::Exit(0));
-        assert!(systemd.dropin().exists());
-    }
 }
 
-#[test]
+fn force_installs_despite_a_hindrance() {
+    let systemd = with_hindrance();
+    assert_eq!(systemd.nopipe(&["--install", "--force"]).end, End::Exit(0));
+    assert!(systemd.dropin().exists());
+}
+
 fn failures() {
     let systemd = Systemd::with_unit("", "");
     systemd.systemctl("echo Id=game.service; echo LoadState=not-found");

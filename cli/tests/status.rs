@@ -5,19 +5,66 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::clients::{Departure, vanish};
+use nopipe_tests::namespace::own_mounts;
+use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Outcome, Process, run};
-use nopipe_tests::{Profile, library, scratch_dir, workspace};
+use nopipe_tests::suite::{Need, Row, Suite};
+use nopipe_tests::wait::wait_for;
+use nopipe_tests::{Profile, library, scratch_dir};
 use serde_json::Value;
+use tempfile::TempDir;
 
 const NOPIPE: &str = env!("CARGO_BIN_EXE_nopipe");
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Loses one peer, forks a child that loses none, and says the child's number.
+const PERL: Need = Need::Program("perl", "perl");
+const PROMTOOL: Need = Need::Program("promtool", "prometheus");
+
+const TESTS: &[Row<fn()>] = &[
+    (
+        "status: a server whose clients vanish",
+        &[],
+        a_server_whose_clients_vanish,
+    ),
+    ("status: promtool accepts the metrics", &[PROMTOOL], promtool_accepts),
+    (
+        "status: a forked child counts for itself",
+        &[PERL],
+        a_forked_child_counts_for_itself,
+    ),
+    (
+        "status: the library was replaced or removed",
+        &[PERL],
+        the_library_was_replaced_or_removed,
+    ),
+    (
+        "status: in a container",
+        &[Need::Root, Need::OwnMounts, PERL],
+        in_a_container,
+    ),
+    ("status: failures", &[PERL], failures),
+    ("status: another version of the library", &[PERL], another_version),
+    ("status: without permission", &[Need::Root, PERL], another_user),
+    (
+        "status: a process that is not dumpable",
+        &[Need::Root, Need::Perl("syscall.ph", "perl")],
+        a_process_that_is_not_dumpable,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("status");
+    suite.build(&[Profile::Release]);
+    suite.tests_that_panic(TESTS);
+    suite.run()
+}
+
+/// Loses one peer, forks a child that loses none, and prints the child's pid.
 const LOSES_ONE_AND_FORKS: &str = r#"
     use Socket;
     $| = 1;
@@ -29,7 +76,7 @@ const LOSES_ONE_AND_FORKS: &str = r#"
     sleep 60;
 "#;
 
-/// A running program of which the first line on standard output was read.
+/// A running program, and the first line of its standard output.
 struct Running {
     process: Process,
     line: String,
@@ -72,7 +119,7 @@ fn status(args: &[&str]) -> Outcome {
     run(Command::new(NOPIPE).arg("status").args(args), PATIENCE).unwrap()
 }
 
-/// What `--json` tells of one process.
+/// The counters of one process, from `--json`.
 fn counters(pid: &str) -> Value {
     let outcome = status(&["--json", pid]);
     assert_eq!(outcome.end, End::Exit(0), "{}", outcome.stderr);
@@ -91,28 +138,21 @@ fn fails(args: &[&str], exit: i32, words: &str) {
     assert!(outcome.stderr.contains(words), "{args:?}: {}", outcome.stderr);
 }
 
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
-}
-
-#[test]
-fn a_server_whose_clients_vanish() {
+/// The C server under the library, and its pid, once it has lost three clients; their addresses.
+fn server_without_three_clients() -> (Running, String, Vec<String>) {
     let server = Running::start(preloaded(c_program("server"), release()).arg("0"));
     let address: SocketAddr = server.line.rsplit(' ').next().unwrap().parse().unwrap();
     let pid = server.id();
     assert_eq!(events(&counters(&pid)), 0);
-
-    let gone: Vec<String> = (0..3)
+    let gone = (0..3)
         .map(|_| vanish(address, b"JOIN\n", Departure::Reset).unwrap().to_string())
         .collect();
-    let deadline = Instant::now() + PATIENCE;
-    while events(&counters(&pid)) < 3 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_for(PATIENCE, || (events(&counters(&pid)) >= 3).then_some(()));
+    (server, pid, gone)
+}
+
+fn a_server_whose_clients_vanish() {
+    let (_server, pid, gone) = server_without_three_clients();
     let counted = counters(&pid);
     assert_eq!(
         (events(&counted), &counted["connections"]),
@@ -134,31 +174,44 @@ fn a_server_whose_clients_vanish() {
         text.contains(&format!("{pid} server, since ")) && text.contains(&gone[0]),
         "{text}"
     );
-    promtool_accepts(&status(&["--prometheus", &pid]).stdout);
-    promtool_accepts(&status(&["--prometheus", "--all"]).stdout);
+    for metrics in [metrics_of(&pid), metrics_of("--all")] {
+        assert!(metrics.contains("nopipe_events_total{"), "{metrics}");
+    }
 }
 
-fn promtool_accepts(metrics: &str) {
-    assert!(metrics.contains("nopipe_events_total{"), "{metrics}");
-    // Its package would start a server, so it may be unpacked rather than installed.
-    let unpacked = workspace().join("target/servers/usr/bin/promtool");
-    let promtool = if unpacked.exists() { unpacked } else { "promtool".into() };
+/// The output of `--prometheus` for a pid or `--all`.
+fn metrics_of(processes: &str) -> String {
+    status(&["--prometheus", processes]).stdout
+}
+
+fn promtool_accepts() {
+    let (_server, pid, _) = server_without_three_clients();
+    for metrics in [metrics_of(&pid), metrics_of("--all")] {
+        check_metrics(&metrics);
+    }
+}
+
+fn check_metrics(metrics: &str) {
     let folder = scratch_dir("metrics");
     let file = folder.path().join("metrics");
     fs::write(&file, metrics).unwrap();
     let script = "exec \"$0\" check metrics < \"$1\"";
     let outcome = run(
-        Command::new("sh").args(["-c", script]).arg(promtool).arg(file),
+        Command::new("sh")
+            .args(["-c", script])
+            .arg(program("promtool"))
+            .arg(file),
         PATIENCE,
     )
     .unwrap();
-    match outcome.end {
-        End::Exit(127) => eprintln!("SKIPPED: promtool (Debian package prometheus) is not there"),
-        end => assert_eq!((end, outcome.stderr.trim()), (End::Exit(0), ""), "{}", outcome.stdout),
-    }
+    assert_eq!(
+        (outcome.end, outcome.stderr.trim()),
+        (End::Exit(0), ""),
+        "{}",
+        outcome.stdout
+    );
 }
 
-#[test]
 fn a_forked_child_counts_for_itself() {
     let parent = Running::start(&mut perl(LOSES_ONE_AND_FORKS, release()));
     let (of_parent, of_child) = (counters(&parent.id()), counters(&parent.line));
@@ -185,7 +238,6 @@ fn a_forked_child_counts_for_itself() {
     }
 }
 
-#[test]
 fn the_library_was_replaced_or_removed() {
     let folder = scratch_dir("replaced");
     let path = folder.path().join("libnopipe.so");
@@ -199,19 +251,14 @@ fn the_library_was_replaced_or_removed() {
     assert_eq!(events(&counters(&server.id())), 1);
 }
 
-#[test]
 fn in_a_container() {
-    if !is_root() {
-        return;
-    }
-    // The library lies where only the container sees it, and the server is process 1 there.
+    // Only the container sees the library's path, and the server is process 1 there.
     let script = format!(
         "mount -t tmpfs none /mnt && cp {} /mnt && LD_PRELOAD=/mnt/libnopipe.so exec perl -e \"$0\"",
         release().display()
     );
-    let mut unshare = Command::new("unshare");
+    let mut unshare = own_mounts("unshare");
     unshare.args([
-        "--mount",
         "--pid",
         "--fork",
         "--kill-child",
@@ -221,16 +268,12 @@ fn in_a_container() {
         LOSES_ONE_AND_FORKS,
     ]);
     let unshare = Running::start(unshare.env("NOPIPE_LOG", "none").env_remove("LD_PRELOAD"));
-    if unshare.line.is_empty() {
-        eprintln!("SKIPPED: no namespaces here");
-        return;
-    }
+    assert!(!unshare.line.is_empty(), "the server does not start");
     let children = format!("/proc/{0}/task/{0}/children", unshare.id());
     let server = fs::read_to_string(children).unwrap().trim().to_owned();
     assert_eq!(counters(&server)["events"]["closed"], 1);
 }
 
-#[test]
 fn failures() {
     let own = std::process::id().to_string();
     fails(&["2147483647"], 3, "no such process");
@@ -238,7 +281,7 @@ fn failures() {
     fails(&[], 2, "PID");
     fails(&["0"], 2, "0");
 
-    // What can be read is shown, whatever is wrong with the others.
+    // The process that can be read is shown, despite the errors of the others.
     let server = Running::start(&mut perl(LOSES_ONE_AND_FORKS, release()));
     let outcome = status(&["2147483647", &own, &server.id()]);
     assert_eq!(outcome.end, End::Exit(3));
@@ -259,58 +302,77 @@ fn other_library(folder: &Path, words: &str) -> PathBuf {
     path
 }
 
-#[test]
 fn another_version() {
     let magic = u64::from_le_bytes(*b"nopipe\0\0");
-    for (words, told) in [(format!("{magic}, 99"), "version 99"), ("1".into(), "no counters that")] {
+    for (words, reported) in [(format!("{magic}, 99"), "version 99"), ("1".into(), "no counters that")] {
         let folder = scratch_dir("version");
         let server = Running::start(&mut perl(
             "$| = 1; print \"up\n\"; sleep 60",
             &other_library(folder.path(), &words),
         ));
         if cfg!(target_endian = "little") {
-            fails(&[&server.id()], 6, told);
+            fails(&[&server.id()], 6, reported);
         }
     }
 }
 
-#[test]
-fn without_permission() {
-    if !is_root() {
-        return;
+/// A folder that every user can read, with copies of the launcher and of the library.
+struct Shared {
+    folder: TempDir,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let shared = Shared { folder };
+        fs::copy(NOPIPE, shared.nopipe()).unwrap();
+        fs::copy(release(), shared.library()).unwrap();
+        shared
     }
-    let folder = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let nopipe = folder.path().join("nopipe");
-    fs::copy(NOPIPE, &nopipe).unwrap();
-    let path = folder.path().join("libnopipe.so");
-    fs::copy(release(), &path).unwrap();
-    let nobody = |command: &mut Command| {
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-        setpriv.arg(command.get_program()).args(command.get_args());
-        setpriv.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        setpriv
-    };
-    let denied = |pid: &str, words: &str| {
-        let outcome = run(&mut nobody(Command::new(&nopipe).args(["status", pid])), PATIENCE).unwrap();
+
+    fn nopipe(&self) -> PathBuf {
+        self.folder.path().join("nopipe")
+    }
+
+    fn library(&self) -> PathBuf {
+        self.folder.path().join("libnopipe.so")
+    }
+
+    /// Checks that the user nobody may not read this process, and that the error has these words.
+    fn denied(&self, pid: &str, words: &str) {
+        let mut command = nobody(Command::new(self.nopipe()).args(["status", pid]));
+        let outcome = run(&mut command, PATIENCE).unwrap();
         assert_eq!(outcome.end, End::Exit(4), "{}", outcome.stderr);
         assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
-    };
-    let of_root = Running::start(&mut perl(LOSES_ONE_AND_FORKS, &path));
-    denied(&of_root.id(), "runs as user 0, this program as 65534");
+    }
+}
 
+/// The command, run as the user nobody.
+fn nobody(command: &mut Command) -> Command {
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    setpriv.arg(command.get_program()).args(command.get_args());
+    setpriv.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    setpriv
+}
+
+fn another_user() {
+    let shared = Shared::new();
+    let of_root = Running::start(&mut perl(LOSES_ONE_AND_FORKS, &shared.library()));
+    shared.denied(&of_root.id(), "runs as user 0, this program as 65534");
+}
+
+fn a_process_that_is_not_dumpable() {
+    let shared = Shared::new();
     let hides = LOSES_ONE_AND_FORKS.replace(
         "my $child",
         "require 'syscall.ph'; syscall(&SYS_prctl, 4, 0); my $child",
     );
-    let hidden = Running::start(&mut nobody(&mut perl(&hides, &path)));
-    if hidden.line.is_empty() {
-        eprintln!("SKIPPED: perl has no syscall.ph");
-        return;
-    }
-    denied(&hidden.id(), "not dumpable");
+    let hidden = Running::start(&mut nobody(&mut perl(&hides, &shared.library())));
+    assert!(!hidden.line.is_empty(), "the server does not start");
+    shared.denied(&hidden.id(), "not dumpable");
     assert_eq!(events(&counters(&hidden.id())), 1);
 }

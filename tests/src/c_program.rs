@@ -15,6 +15,17 @@ pub fn c_program(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// The command `line`: a C program's name, and its arguments, one blank between two of them.
+///
+/// # Panics
+/// When the C programs do not build.
+pub fn command(line: &str) -> Command {
+    let mut words = line.split(' ');
+    let mut command = Command::new(c_program(words.next().unwrap_or_default()));
+    command.args(words);
+    command
+}
+
 fn make(dir: &Path) -> PathBuf {
     let status = Command::new("make")
         .args(["--silent", "--jobs", "2", "-C"])

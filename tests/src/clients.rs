@@ -1,6 +1,6 @@
 //! Clients of a server under test: those that vanish, those that only half-close, and those that stay to the end.
 //!
-//! Every wait is bounded. Each client tells its own address, for that is what the library's log must name.
+//! Every wait is bounded. Each client returns its own address: the library's log must name it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-/// How long a client waits for anything at all.
+/// The longest that a client waits for one connect, read or write.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A client that stays gives up after this much response.
+/// A client that stays gives up after this many bytes.
 const RESPONSE_MAX: u64 = 64 << 20;
 
-/// Clients of a storm that are there at the same time.
+/// The number of clients of a storm that are connected at the same time.
 const AT_A_TIME: usize = 20;
 
 /// How a client vanishes.
@@ -58,7 +58,7 @@ impl fmt::Display for Departure {
     }
 }
 
-/// Asks, vanishes, and tells the address that it had.
+/// Sends the request and vanishes; returns the client's address.
 pub fn vanish(server: SocketAddr, request: &[u8], how: Departure) -> io::Result<SocketAddr> {
     let mut stream = connect(server, request)?;
     let address = stream.local_addr()?;
@@ -80,30 +80,30 @@ pub fn vanish(server: SocketAddr, request: &[u8], how: Departure) -> io::Result<
     Ok(address)
 }
 
-/// Asks, and reads the response to its end.
+/// Sends the request and reads the response to its end.
 pub fn stay(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     finish(connect(server, request)?)
 }
 
-/// Asks, says that nothing more will be asked (FIN), and reads the response to its end.
+/// Sends the request and a FIN, then reads the response to its end.
 pub fn half_close(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let stream = connect(server, request)?;
     stream.shutdown(Shutdown::Write)?;
     finish(stream)
 }
 
-/// What became of the clients of a [`storm`].
+/// The fates of the clients of a [`storm`].
 #[derive(Debug, Default)]
 pub struct Storm {
     pub vanished: Vec<SocketAddr>,
-    /// Clients that stayed and saw the whole response.
+    /// The number of clients that stayed and got the whole response.
     pub served: usize,
-    /// What went wrong with the others.
+    /// The errors of the others.
     pub failed: Vec<io::Error>,
 }
 
-/// `clients` clients, of whom every second one vanishes, each in the next of the ways there are; the others must get
-/// a response that is `whole`.
+/// Runs `clients` clients. Every second one vanishes, in each [`Departure`] by turns; the others must get a response that
+/// is `whole`.
 pub fn storm(server: SocketAddr, request: &[u8], clients: usize, whole: impl Fn(&[u8]) -> bool + Sync) -> Storm {
     let storm = Mutex::new(Storm::default());
     let next = AtomicUsize::new(0);
@@ -138,8 +138,8 @@ pub fn storm(server: SocketAddr, request: &[u8], clients: usize, whole: impl Fn(
     storm.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The response of a server that may have been started just now. It is a real request, not a mere connect: a client
-/// that connects and leaves could be the one that kills the server.
+/// The response of a server that may still be starting. It makes a real request, not only a connection: a client that
+/// connects and leaves could kill the server.
 pub fn first_response(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -160,7 +160,7 @@ fn connect(server: SocketAddr, request: &[u8]) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The first bytes of the response; an error if it ends before there are any.
+/// Reads the first bytes of the response; an error if it ends before any came.
 fn read_some(stream: &mut TcpStream) -> io::Result<()> {
     match stream.read(&mut [0; 1000])? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),

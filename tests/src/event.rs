@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// How the account at exit begins.
+/// The message of the summary that a process logs at exit.
 pub const SUMMARY: &str = "libnopipe: summary";
 
 /// One line: the words before the first `key=value`, and the fields.
@@ -19,7 +19,7 @@ impl Event {
     /// Parses one line.
     ///
     /// # Errors
-    /// What is wrong with it: no message, a word after the first field, a key given twice, an open quote.
+    /// No message, a word after the first field, a key given twice, or an open quote.
     pub fn parse(line: &str) -> Result<Event, String> {
         let (message, mut rest) = split_message(line);
         if message.is_empty() {
@@ -50,7 +50,7 @@ impl fmt::Display for Event {
 /// Parses `key=value key="quoted \"value\""`, to the end of the line.
 ///
 /// # Errors
-/// What is wrong.
+/// A word without `=`, a bad key or one given twice, a bad escape, or an open quote.
 pub fn parse_fields(rest: &mut &str) -> Result<BTreeMap<String, String>, String> {
     let mut fields = BTreeMap::new();
     while !rest.is_empty() {
@@ -116,10 +116,10 @@ fn unescape(chars: &mut std::str::CharIndices<'_>) -> Result<char, String> {
     }
 }
 
-/// All events of the log files in `dir`, file by file, but for the accounts at exit: those tell nothing of a single connection.
+/// All events of the log files in `dir`, file by file, without the summaries at exit, which are about no one connection.
 ///
 /// # Errors
-/// The first line that is no event, or what cannot be read.
+/// The first line that is not an event, or the file that cannot be read.
 pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
     let mut events = read_lines(dir)?;
     events.retain(|event| event.message != SUMMARY);
@@ -129,7 +129,7 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
 /// All lines of the log files in `dir`, file by file.
 ///
 /// # Errors
-/// The first line that is no event, or what cannot be read.
+/// The first line that is not an event, or the file that cannot be read.
 pub fn read_lines(dir: &Path) -> Result<Vec<Event>, String> {
     let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,4 +1,4 @@
-//! Builds the library under test. `cargo test` alone does not: without this, tests would meet whatever .so lies about.
+//! Builds the library under test, and the launcher. `cargo test` alone does not: the tests would load a stale library.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Library {
 /// The library, built now: `cargo build` runs once for each profile in this process.
 ///
 /// # Panics
-/// When it does not build: no test can mean anything then.
+/// When it does not build.
 pub fn library(profile: Profile) -> &'static Library {
     static DEV: OnceLock<Library> = OnceLock::new();
     static RELEASE: OnceLock<Library> = OnceLock::new();
@@ -36,22 +36,9 @@ pub fn library(profile: Profile) -> &'static Library {
 }
 
 fn build(profile: Profile) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args([
-            "build",
-            "--package",
-            "nopipe",
-            "--message-format=json-render-diagnostics",
-        ])
-        .current_dir(crate::workspace())
-        .env_remove("LD_PRELOAD")
-        .stderr(Stdio::inherit());
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    let output = command.output().expect("cargo runs");
+    let mut command = cargo_build("nopipe", profile);
+    command.arg("--message-format=json-render-diagnostics");
+    let output = command.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(output.status.success(), "the library does not build ({profile:?})");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
     messages
@@ -59,6 +46,34 @@ fn build(profile: Profile) -> PathBuf {
         .filter_map(|line| serde_json::from_str(line).ok())
         .find_map(|message| shared_object(&message))
         .expect("cargo names libnopipe.so among what it built")
+}
+
+/// The path of the launcher, `nopipe`, built for release now, once in this process.
+///
+/// # Panics
+/// When it does not build.
+pub fn launcher() -> &'static Path {
+    static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
+    LAUNCHER.get_or_init(|| {
+        let mut command = cargo_build("nopipe-cli", Profile::Release);
+        let status = command.arg("--quiet").status().expect("cargo runs");
+        assert!(status.success(), "the launcher does not build");
+        // Cargo puts it beside the library.
+        library(Profile::Release).path.with_file_name("nopipe")
+    })
+}
+
+fn cargo_build(package: &str, profile: Profile) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--package", package])
+        .current_dir(crate::workspace())
+        .env_remove("LD_PRELOAD");
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    command
 }
 
 /// The path in cargo's message, if the message is about the library's shared object.

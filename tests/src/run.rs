@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, PipeWriter, Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ pub fn run(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
     })
 }
 
-/// The same where standard output is to be something else; it is not read.
+/// The same, but standard output goes to `stdout`, and [`Outcome::stdout`] stays empty.
 pub fn run_with_stdout(command: &mut Command, stdout: Stdio, timeout: Duration) -> io::Result<Outcome> {
     let mut stderr = tempfile::tempfile()?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
@@ -71,6 +71,18 @@ pub fn run_with_stdout(command: &mut Command, stdout: Stdio, timeout: Duration) 
         stdout: String::new(),
         stderr: contents(&mut stderr)?,
     })
+}
+
+/// The same, but standard output is a pipe whose reader is gone before the program starts.
+pub fn run_with_dead_stdout(command: &mut Command, timeout: Duration) -> io::Result<Outcome> {
+    run_with_stdout(command, dead_pipe()?.into(), timeout)
+}
+
+/// The writing end of a pipe whose reader is gone.
+pub fn dead_pipe() -> io::Result<PipeWriter> {
+    // The reader is closed here.
+    let (_, writer) = io::pipe()?;
+    Ok(writer)
 }
 
 fn contents(file: &mut File) -> io::Result<String> {
@@ -108,7 +120,7 @@ impl Process {
         &mut self.child
     }
 
-    /// How it ended, or `None` if it still runs after `timeout`. What is left of its group is killed then too.
+    /// How it ended, or `None` if it still runs after `timeout`. When it has ended, the rest of its group is killed.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<End>> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(Some(status.into()));
@@ -122,7 +134,7 @@ impl Process {
         Ok(Some(self.child.wait()?.into()))
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -1,4 +1,4 @@
-//! What the cases of a test came to, side by side.
+//! The results of a suite's cases, side by side.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ pub struct Table<const COLUMNS: usize> {
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    /// An empty one, whose columns beside the case's name are called so.
+    /// An empty table; `heading` names the columns that follow the case's name.
     pub const fn new(heading: [&'static str; COLUMNS]) -> Self {
         Table {
             heading,
@@ -18,15 +18,18 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         }
     }
 
-    /// Adds a row, or replaces it.
+    /// Adds a row, or replaces the row of the same case.
     pub fn add(&self, case: impl ToString, row: [String; COLUMNS]) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.insert(case.to_string(), row);
     }
 
-    /// Prints it on standard output.
+    /// Prints the table on standard output, if it has any rows.
     pub fn print(&self) {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.is_empty() {
+            return;
+        }
         let heading = ("case".to_string(), self.heading.map(String::from));
         let all = || std::iter::once((&heading.0, &heading.1)).chain(rows.iter());
         let width = |column: usize| all().map(|(_, row)| row[column].chars().count()).max().unwrap_or(0);

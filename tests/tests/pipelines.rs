@@ -1,29 +1,30 @@
-//! Pipelines that a protected program starts end as they always did: at once, by SIGPIPE, with the same exit statuses. A
-//! server whose own standard output is the pipe of a supervisor that goes away lives.
+//! Pipelines that a protected program starts end as without the library: at once, by SIGPIPE, with the same exit statuses.
+//! A server whose own standard output is the pipe of a supervisor lives when the supervisor goes away.
 //!
-//! Each script runs bare and preloaded; what it says on stdout and stderr is in one table at the end.
+//! Each script runs bare and preloaded; a table at the end shows what it wrote to stdout and stderr.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::library::bare;
-use nopipe_tests::run::{End, Outcome, run, run_with_stdout};
+use nopipe_tests::program::program;
+use nopipe_tests::run::{End, Outcome, run, run_with_dead_stdout};
+use nopipe_tests::suite::{Failed, Need, Row, Suite};
 use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir};
 
-/// A pipeline that does not end is stopped by this.
+/// A pipeline that does not end is killed after this time.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the scripts came to, for the table at the end.
+/// The output of each script, for the table at the end.
 static TABLE: Table<2> = Table::new(["bare", "preloaded"]);
 
-/// A shell, a script, and what it says with and without the library.
+/// A shell, a script, and its output, which is the same with and without the library.
 const NATIVE: &[(&str, &str, &str)] = &[
     ("dash", "yes | head -1", "y"),
     ("dash", "(yes; echo $? >&2) | head -1", "y 141"),
@@ -81,57 +82,51 @@ const NATIVE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-type Test = fn() -> Result<(), Failed>;
+const SHELLS: &[Need] = &[Need::Program("dash", "dash"), Need::Program("bash", "bash")];
+const PERL_AS_ROOT: &[Need] = &[Need::Root, Need::Program("perl", "perl")];
 
-const OTHERS: &[(&str, Test)] = &[
-    ("NOPIPE_PIPES=survive: yes looks at its result", survive),
-    ("NOPIPE_PIPES=native: the supervisor's pipe too", native),
-    ("a server that a shell script runs, and the supervisor goes", supervised),
-    ("a server that a script in a script runs", supervised_deeply),
-    ("a server and its logger: a pipeline", logger),
-];
-
-const ROOT_TESTS: &[(&str, Test)] = &[
-    ("a server that dropped its user id starts a pipeline", dropped),
-    ("and a session leader", dropped_session),
+const OTHERS: &[Row] = &[
+    ("NOPIPE_PIPES=survive: yes looks at its result", SHELLS, survive),
+    ("NOPIPE_PIPES=native: the supervisor's pipe too", SHELLS, native),
+    (
+        "a server that a shell script runs, and the supervisor goes",
+        SHELLS,
+        supervised,
+    ),
+    ("a server that a script in a script runs", SHELLS, supervised_deeply),
+    ("a server and its logger: a pipeline", SHELLS, logger),
+    (
+        "a server that dropped its user id starts a pipeline",
+        PERL_AS_ROOT,
+        dropped,
+    ),
+    (
+        "a server that dropped its user id starts a session leader",
+        PERL_AS_ROOT,
+        dropped_session,
+    ),
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let script = |&(shell, script, expected): &(&'static str, &'static str, &'static str)| {
-        let missing = !has(shell);
-        let skipped = if missing { " (SKIPPED: not installed)" } else { "" };
-        let name = format!("{shell}: {script}{skipped}");
-        Trial::test(name, move || check(shell, script, expected, expected, &[])).with_ignored_flag(missing)
-    };
-    let mut trials: Vec<Trial> = NATIVE.iter().map(script).collect();
-    trials.extend(OTHERS.iter().map(|&(name, test)| Trial::test(name, test)));
-    let is_root = rustix::process::geteuid().is_root();
-    trials.extend(ROOT_TESTS.iter().map(|&(name, test)| match is_root {
-        true => Trial::test(name, test),
-        false => Trial::test(format!("{name} (SKIPPED: needs root)"), test).with_ignored_flag(true),
-    }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if !arguments.list {
-        TABLE.print();
+    let mut suite = Suite::new("pipelines");
+    for &(shell, script, expected) in NATIVE {
+        let needs = [Need::Program(shell, shell)];
+        suite.test(format!("{shell}: {script}"), &needs, move || {
+            check(shell, script, expected, expected, &[])
+        });
     }
-    conclusion.exit_code()
-}
-
-fn has(shell: &str) -> bool {
-    let mut version = Command::new(shell);
-    version.args(["-c", ":"]).stdin(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok()
+    suite.tests(OTHERS);
+    suite.run_then(|| TABLE.print())
 }
 
 fn interpreter(shell: &str, script: &str) -> Command {
-    let mut command = Command::new(shell);
+    let mut command = Command::new(program(shell));
     let option = if shell == "perl" { "-e" } else { "-c" };
     command.args([option, script]);
     command
 }
 
-/// A row's name: the settings stand before the script.
+/// A row's name: the settings, then the script.
 fn named(script: &str, settings: &[(&str, &str)]) -> String {
     let settings = settings.iter().map(|(name, value)| format!("{name}={value} "));
     settings.chain([script.to_string()]).collect()
@@ -146,7 +141,7 @@ fn words(outcome: &Outcome) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Runs it bare and preloaded, as `start` does that.
+/// Runs the command bare and preloaded, both times by `start`, and compares its output with `expected`.
 fn compare(
     name: &str,
     mut command: Command,
@@ -174,7 +169,7 @@ fn compare(
     }
 }
 
-/// With no log: what a pipeline writes is what counts here.
+/// With no log: only the output of the pipeline counts here.
 fn preload(command: &mut Command, folder: &Path) {
     library(Profile::Release).preload(command, folder);
     command.env("NOPIPE_LOG", "none");
@@ -202,11 +197,7 @@ fn survive() -> Result<(), Failed> {
 fn supervise(script: &str, expected: [&str; 2], settings: &[(&str, &str)]) -> Result<(), Failed> {
     let mut command = interpreter("dash", script);
     command.env("SERVER", c_program("dead_stdout"));
-    let start = |command: &mut Command| {
-        let (reader, writer) = io::pipe()?;
-        drop(reader);
-        run_with_stdout(command, Stdio::from(writer), TIMEOUT)
-    };
+    let start = |command: &mut Command| run_with_dead_stdout(command, TIMEOUT);
     compare(&named(script, settings), command, start, expected, |command, folder| {
         preload(command, folder);
         command.envs(settings.iter().copied());
@@ -228,13 +219,13 @@ fn supervised_deeply() -> Result<(), Failed> {
     supervise(script, ["141", "0"], &[])
 }
 
-/// As the README says: it is one, with the consequences.
+/// A server that pipes its output into a logger counts as a pipeline, as the README says.
 fn logger() -> Result<(), Failed> {
     let script = "{ sleep 0.2; $SERVER write 2>/dev/null; echo $? >&2; } | true";
     supervise(script, ["141", "141"], &[])
 }
 
-/// Nobody may look into a process that has dropped its user id.
+/// A process that has dropped its user id is not dumpable: other processes cannot read its memory map.
 fn after_dropping(start: &str, expected: [&str; 2]) -> Result<(), Failed> {
     let script = format!(
         "use POSIX; setgid(65534); setuid(65534); open P, '{start} |'; print scalar <P>; close P; print $?;
@@ -247,7 +238,7 @@ fn after_dropping(start: &str, expected: [&str; 2]) -> Result<(), Failed> {
         expected,
         |command, folder| {
             preload(command, folder);
-            // Where everybody can load it from.
+            // A copy that every user can load.
             let copy = folder.join("libnopipe.so");
             fs::copy(&library(Profile::Release).path, &copy).expect("the library is there");
             for path in [folder, &copy] {
@@ -262,7 +253,7 @@ fn dropped() -> Result<(), Failed> {
     after_dropping("yes", ["y 13 hidden", "y 13 hidden"])
 }
 
-/// One of those is more probably a server itself.
+/// A session leader is more probably a server itself.
 fn dropped_session() -> Result<(), Failed> {
     after_dropping("exec setsid yes 2>/dev/null", ["y 13 hidden", "y 256 hidden"])
 }

@@ -1,29 +1,30 @@
-//! Debian's rsyslogd takes the library's lines from `/dev/log` and forwards them to a second one, over TCP: there each
-//! arrives whole, with the program's name, its pid and the severity read right. Both run with the configurations that
-//! docs/collectors has, but for addresses and paths.
-//!
-//! Without root or rsyslogd the tests are skipped by name and counted as ignored, not as passed.
+//! Debian's rsyslogd takes the library's lines from `/dev/log` and forwards them to a second one, over TCP. Each must
+//! arrive there whole, and its program name, pid and severity must be parsed right. Both daemons run with the
+//! configurations in docs/collectors; only addresses and paths differ.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use nopipe_tests::c_program::c_program;
+use nopipe_tests::c_program;
 use nopipe_tests::event::Event;
-use nopipe_tests::library::bare;
+use nopipe_tests::namespace::with_dev;
+use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Process, run};
+use nopipe_tests::suite::{Failed, Need, Suite, ensure};
+use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Profile, library, scratch_dir, workspace};
 use tempfile::TempDir;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
+const RSYSLOGD: &str = "rsyslogd";
 
-/// C programs from which a peer vanishes, and the severities of their lines: notice, if bytes were lost.
+const NEEDS: &[Need] = &[Need::Root, Need::OwnMounts, Need::Program(RSYSLOGD, "rsyslog")];
+
+/// C programs that lose a peer, and the severity of the line: notice if bytes were lost.
 const PROGRAMS: [(&str, &str); 4] = [
     ("vanished_tcp write v4", "notice"),
     ("vanished_tcp send v6", "notice"),
@@ -32,23 +33,11 @@ const PROGRAMS: [(&str, &str); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let missing = match () {
-        () if !rustix::process::geteuid().is_root() => Some("needs root"),
-        () if !Path::new(RSYSLOGD).exists() => Some("no rsyslogd (Debian package rsyslog)"),
-        () => None,
-    };
-    let trials = PROGRAMS.map(|(line, severity)| {
-        let name = format!("rsyslog: {line}");
-        match missing {
-            None => Trial::test(name, || arrives(line, severity)),
-            Some(reason) => {
-                eprintln!("SKIP {name}: {reason}");
-                Trial::test(format!("{name} (SKIPPED: {reason})"), || Ok(())).with_ignored_flag(true)
-            }
-        }
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    let mut suite = Suite::new("rsyslog");
+    for (line, severity) in PROGRAMS {
+        suite.test(format!("rsyslog: {line}"), NEEDS, move || arrives(line, severity));
+    }
+    suite.run()
 }
 
 fn arrives(line: &str, severity: &str) -> Result<(), Failed> {
@@ -61,23 +50,19 @@ fn arrives(line: &str, severity: &str) -> Result<(), Failed> {
     let event = Event::parse(message)?;
     let field = |name| event.get(name).ok_or_else(|| format!("no {name} in {received}"));
     let from = format!(" {}[{}] {severity}", field("program")?, field("pid")?);
-    expect(header.ends_with(&from), &received)?;
-    expect(event.message == "peer vanished", &received)?;
+    ensure(header.ends_with(&from), &received)?;
+    ensure(event.message == "peer vanished", &received)?;
     // The last field: nothing is cut off.
-    expect(message.ends_with(&format!(" time={}", field("time")?)), &received)?;
+    ensure(message.ends_with(&format!(" time={}", field("time")?)), &received)?;
     let peer = field("peer")?;
-    expect(
+    ensure(
         line.starts_with("unix_peer") || announced.contains(&format!("peer={peer} ")),
         &received,
     )?;
-    expect(line.starts_with(field("program")?), &received)
+    Ok(ensure(line.starts_with(field("program")?), &received)?)
 }
 
-fn expect(holds: bool, what: &str) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(what.to_string().into()) }
-}
-
-/// Two rsyslogds, of which the first forwards to the second.
+/// Two rsyslogds; the first forwards to the second.
 struct Forwarding {
     folder: TempDir,
     /// Killed when this goes out of scope.
@@ -96,9 +81,8 @@ impl Forwarding {
             .replace("port=\"514\"", &local("address=\"127.0.0.1\""))
             .replace("/var/log/nopipe.log", &path(&folder, "central.log"));
         let central = daemon(&folder, "central", &format!("{spool}{central}"))?;
-        wait_for("the central rsyslogd", || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
-        })?;
+        wait_for(TIMEOUT, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok())
+            .ok_or("the central rsyslogd does not listen")?;
 
         let listen = format!(
             "module(load=\"imuxsock\" SysSock.Use=\"off\")\ninput(type=\"imuxsock\" Socket=\"{}\")\n",
@@ -109,25 +93,21 @@ impl Forwarding {
             .replace("logs.example.org", "127.0.0.1");
         let server = daemon(&folder, "server", &format!("{spool}{listen}{server}"))?;
         let socket = folder.path().join("dev/log");
-        wait_for("the forwarding rsyslogd", || socket.exists().then_some(()))?;
+        wait_for(TIMEOUT, || socket.exists().then_some(())).ok_or("the forwarding rsyslogd does not listen")?;
         Ok(Forwarding {
             folder,
             _daemons: [central, server],
         })
     }
 
-    /// Runs a C program under the library where the forwarding rsyslogd listens on `/dev/log`. Tells its output.
+    /// Runs a C program under the library where the forwarding rsyslogd listens on `/dev/log`. Returns its output.
     fn run_program(&self, line: &str) -> Result<String, Failed> {
-        let mut words = line.split(' ');
-        let mut command = Command::new("unshare");
-        bare(&mut command);
-        command
-            .args(["--mount", "--propagation", "private", "sh", "-ec"])
-            .arg("mount --bind dev /dev\nexec env LD_PRELOAD=\"$0\" NOPIPE_LOG=syslog \"$@\"")
-            .arg(&library(Profile::Release).path)
-            .arg(c_program(words.next().expect("a program's name")))
-            .args(words)
-            .current_dir(self.folder.path());
+        let folder = self.folder.path();
+        let mut command = c_program::command(line);
+        library(Profile::Release).preload(&mut command, folder);
+        // At the default level there is no summary after the event's line.
+        command.env("NOPIPE_LOG", "syslog").env_remove("NOPIPE_LEVEL");
+        let mut command = with_dev(&command, &folder.join("dev"));
         let outcome = run(&mut command, TIMEOUT)?;
         match outcome.end {
             End::Exit(0) => Ok(outcome.stdout),
@@ -135,12 +115,13 @@ impl Forwarding {
         }
     }
 
-    /// The line in the central file, when it has arrived; it must be the only one.
+    /// The line in the central file, once it has arrived; it must be the only one.
     fn central_line(&self) -> Result<String, Failed> {
         let file = self.folder.path().join("central.log");
-        let text = wait_for("the line", || {
+        let text = wait_for(TIMEOUT, || {
             fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n'))
-        })?;
+        })
+        .ok_or("no line arrives")?;
         match text.lines().count() {
             1 => Ok(text.trim_end().to_string()),
             _ => Err(format!("not one line: {text}").into()),
@@ -152,7 +133,7 @@ fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }
 
-/// A configuration that the documentation gives.
+/// A configuration of docs/collectors.
 fn published(name: &str) -> Result<String, Failed> {
     let path: PathBuf = workspace().join("docs/collectors").join(name);
     Ok(fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?)
@@ -162,23 +143,12 @@ fn published(name: &str) -> Result<String, Failed> {
 fn daemon(folder: &TempDir, name: &str, config: &str) -> Result<Process, Failed> {
     let file = path(folder, &format!("{name}.conf"));
     fs::write(&file, config)?;
-    let checked = run(Command::new(RSYSLOGD).args(["-N1", "-f", &file]), TIMEOUT)?;
+    let checked = run(Command::new(program(RSYSLOGD)).args(["-N1", "-f", &file]), TIMEOUT)?;
     if checked.end != End::Exit(0) {
         return Err(checked.stderr.into());
     }
-    let mut command = Command::new(RSYSLOGD);
+    let mut command = Command::new(program(RSYSLOGD));
     command.args(["-n", "-f", &file, "-i", &path(folder, &format!("{name}.pid"))]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     Ok(Process::spawn(&mut command)?)
-}
-
-fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> Result<T, Failed> {
-    let deadline = Instant::now() + TIMEOUT;
-    while Instant::now() < deadline {
-        if let Some(found) = look() {
-            return Ok(found);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Err(format!("waited in vain for {what}").into())
 }

@@ -1,5 +1,5 @@
-//! Workers that never look at the result of a write, as started by a super-server: `while :; do echo x; done`, 200 times.
-//! Bare, SIGPIPE ends each when its client goes. With the library it must, too: no worker may be left.
+//! Workers that never look at the result of a write, as a super-server starts them: `while :; do echo x; done`, 200 times.
+//! Bare, SIGPIPE ends each when its client goes. Under the library each must end too: no worker may be left.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,13 +7,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use nopipe_tests::event;
 use nopipe_tests::library::bare;
+use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Process};
+use nopipe_tests::suite::{Failed, Need, Suite};
+use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Profile, library, scratch_dir};
 
 const CLIENTS: usize = 200;
@@ -25,31 +26,19 @@ const WORKER: &str = "while :; do echo x; done";
 const SHELLS: [&str; 2] = ["dash", "bash"];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
+    let mut suite = Suite::new("runaway");
     for shell in SHELLS {
+        let needs = [Need::Program(shell, shell), Need::Program("tcpserver", "ucspi-tcp")];
         for (how, preloaded) in [("bare", false), ("preloaded", true)] {
-            let workers = move || workers_of_ours(shell, preloaded);
-            trials.push(trial(format!("{how}: {shell} workers"), &[shell], workers));
-            let workers = move || workers_of_tcpserver(shell, preloaded);
-            let name = format!("{how}: {shell} workers of a tcpserver");
-            trials.push(trial(name, &[shell, "tcpserver"], workers));
+            suite.test(format!("{how}: {shell} workers"), &needs[..1], move || {
+                workers_of_ours(shell, preloaded)
+            });
+            suite.test(format!("{how}: {shell} workers of a tcpserver"), &needs, move || {
+                workers_of_tcpserver(shell, preloaded)
+            });
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// Skipped, by name, where one of the programs is missing.
-fn trial(name: String, programs: &[&str], test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    match programs.iter().find(|program| !exists(program)) {
-        None => Trial::test(name, test),
-        Some(missing) => Trial::test(format!("{name} (SKIPPED: no {missing})"), test).with_ignored_flag(true),
-    }
-}
-
-fn exists(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    suite.run()
 }
 
 fn prepare(command: &mut Command, preloaded: bool, logs: &Path) {
@@ -66,7 +55,7 @@ fn vanish(mut client: TcpStream) -> io::Result<SocketAddr> {
     client.local_addr()
 }
 
-/// Each reports its client and that it runs away, and has no more to say.
+/// Each worker logs two lines: one about its client, and the warning that it runs away.
 fn check_lines(logs: &Path, clients: &[SocketAddr]) -> Result<(), Failed> {
     let events = event::read_dir(logs)?;
     let (warnings, peers): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.message.contains("runaway"));
@@ -90,7 +79,7 @@ fn check_lines(logs: &Path, clients: &[SocketAddr]) -> Result<(), Failed> {
     }
 }
 
-/// Standard input and output of each worker is the connection, made here.
+/// The connection, which is made here, is standard input and output of the worker.
 fn workers_of_ours(shell: &str, preloaded: bool) -> Result<(), Failed> {
     let logs = scratch_dir("logs");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -99,7 +88,7 @@ fn workers_of_ours(shell: &str, preloaded: bool) -> Result<(), Failed> {
     for _ in 0..CLIENTS {
         let client = TcpStream::connect(listener.local_addr()?)?;
         let connection = OwnedFd::from(listener.accept()?.0);
-        let mut command = Command::new(shell);
+        let mut command = Command::new(program(shell));
         prepare(&mut command, preloaded, logs.path());
         command.args(["-c", WORKER]).stderr(Stdio::null());
         command.stdin(connection.try_clone()?).stdout(connection);
@@ -120,12 +109,12 @@ fn workers_of_ours(shell: &str, preloaded: bool) -> Result<(), Failed> {
     }
 }
 
-/// tcpserver(1) from ucspi-tcp tells how each of its workers ends.
+/// tcpserver(1) from ucspi-tcp logs how each of its workers ends.
 fn workers_of_tcpserver(shell: &str, preloaded: bool) -> Result<(), Failed> {
     let logs = scratch_dir("logs");
-    let said = scratch_dir("said");
-    let (port, ends) = (said.path().join("port"), said.path().join("ends"));
-    let mut command = Command::new("tcpserver");
+    let output = scratch_dir("output");
+    let (port, ends) = (output.path().join("port"), output.path().join("ends"));
+    let mut command = Command::new(program("tcpserver"));
     prepare(&mut command, preloaded, logs.path());
     command.args(["-1vHRl0", "-c", "200", "127.0.0.1", "0", shell, "-c"]);
     command.arg(format!("exec 2>/dev/null; {WORKER}"));
@@ -135,7 +124,7 @@ fn workers_of_tcpserver(shell: &str, preloaded: bool) -> Result<(), Failed> {
         .stderr(File::create(&ends)?);
     let mut server = Process::spawn(&mut command)?;
     let port = wait_for(PATIENCE, || fs::read_to_string(&port).ok()?.trim().parse::<u16>().ok());
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.ok_or("tcpserver tells no port")?));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.ok_or("tcpserver prints no port")?));
 
     let clients: io::Result<Vec<_>> = (0..CLIENTS).map(|_| vanish(TcpStream::connect(address)?)).collect();
     let clients = clients?;
@@ -152,16 +141,5 @@ fn workers_of_tcpserver(shell: &str, preloaded: bool) -> Result<(), Failed> {
     match preloaded {
         true => check_lines(logs.path(), &clients),
         false => Ok(()),
-    }
-}
-
-fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let found = look();
-        if found.is_some() || Instant::now() > deadline {
-            return found;
-        }
-        thread::sleep(Duration::from_millis(20));
     }
 }

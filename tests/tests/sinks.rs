@@ -1,5 +1,5 @@
-//! Where the lines go (`NOPIPE_LOG`), and in which form: what arrives there, and that nothing waits for a sink that is
-//! full, dead, or not what it should be.
+//! Where the lines go (`NOPIPE_LOG`), and in which form: each sink gets the right line, and nothing waits for a sink that
+//! is full or dead or has the wrong type.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -12,10 +12,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use nopipe_tests::c_program::c_program;
+use nopipe_tests::c_program::{self, c_program};
 use nopipe_tests::event::{Event, SUMMARY};
-use nopipe_tests::run::{End, Outcome, Process, run};
+use nopipe_tests::namespace::{own_mounts, started_by, with_dev};
+use nopipe_tests::run::{End, Outcome, Process, dead_pipe, run};
+use nopipe_tests::suite::Need::{OwnMounts, Root};
+use nopipe_tests::suite::{Failed, Need, Row, Suite, ensure};
 use nopipe_tests::{Profile, library, scratch_dir};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -23,59 +25,62 @@ use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-type Test = fn() -> Result<(), Failed>;
+/// These put a `log` socket of their own in the place of `/dev/log`.
+const DEV_LOG: &[Need] = &[Root, OwnMounts];
 
-const TESTS: &[(&str, Test)] = &[
-    ("file: one file, appended to, mode 0640", file_is_appended),
-    ("file: what is no regular file is not written", only_regular_files),
-    ("file: json", json),
+const TESTS: &[Row] = &[
+    ("file: one file, appended to, mode 0640", &[], file_is_appended),
+    ("file: only a regular file is written", &[], only_regular_files),
+    ("file: json", &[], json),
     (
         "file: a handler that jumps out of a report leaves nothing open",
+        &[],
         jumps_out,
     ),
-    ("file: one line each for more peers than are remembered", crowd),
-    ("file: a flood is accounted for to the last event", flood),
-    ("stderr: the line, and nothing on stdout", stderr),
-    ("stderr: a dead pipe", dead_stderr),
-    ("stderr: a full pipe", full_stderr),
-    ("stderr: a terminal that nobody reads", full_terminal),
-    ("auto: the terminal of a background job, stty tostop", background_job),
-    ("stderr: a socket is a client, not a log", stderr_is_a_client),
+    ("file: one line each for more peers than are remembered", &[], crowd),
+    ("file: a flood is counted to the last event", &[], flood),
+    ("stderr: the line, and nothing on stdout", &[], stderr),
+    ("stderr: a dead pipe", &[], dead_stderr),
+    ("stderr: a full pipe", &[], full_stderr),
+    ("stderr: a terminal that nobody reads", &[], full_terminal),
     (
-        "stderr: but for the socket that $JOURNAL_STREAM names",
+        "auto: the terminal of a background job, stty tostop",
+        &[],
+        background_job,
+    ),
+    ("stderr: a socket is a client, not a log", &[], stderr_is_a_client),
+    (
+        "stderr: the socket that $JOURNAL_STREAM names is a log",
+        &[],
         stderr_is_the_journal,
     ),
-];
-
-/// These put a `log` socket of their own in the place of `/dev/log`, in a mount namespace.
-const ROOT_TESTS: &[(&str, Test)] = &[
-    ("syslog: a datagram", syslog_datagram),
-    ("syslog: a stream", syslog_stream),
-    ("syslog: a listener that does not listen", syslog_full),
+    ("syslog: a datagram", DEV_LOG, syslog_datagram),
+    ("syslog: a stream", DEV_LOG, syslog_stream),
+    ("syslog: a listener that reads nothing", DEV_LOG, syslog_full),
     (
         "syslog: a flood over a listener that has stopped",
+        DEV_LOG,
         flood_of_a_stopped_listener,
     ),
-    ("syslog: nobody there", syslog_absent),
-    ("auto: /dev/log before a stderr that is no terminal", auto_is_syslog),
-    ("auto: stderr where there is no /dev/log", auto_is_stderr),
+    ("syslog: no listener", DEV_LOG, syslog_absent),
+    (
+        "auto: /dev/log before a stderr that is no terminal",
+        DEV_LOG,
+        auto_is_syslog,
+    ),
+    ("auto: stderr where there is no /dev/log", DEV_LOG, auto_is_stderr),
     (
         "auto: /dev/log when stderr is no longer the terminal it was",
+        DEV_LOG,
         replaced_terminal,
     ),
-    ("AT_SECURE: the environment sets nothing", secure_process),
+    ("AT_SECURE: the environment sets nothing", DEV_LOG, secure_process),
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let is_root = rustix::process::geteuid().is_root();
-    let trial = |&(name, test): &(&'static str, Test)| Trial::test(name, test);
-    let mut trials: Vec<Trial> = TESTS.iter().map(trial).collect();
-    trials.extend(ROOT_TESTS.iter().map(|&(name, test)| match is_root {
-        true => Trial::test(name, test),
-        false => Trial::test(format!("{name} (SKIPPED: needs root)"), test).with_ignored_flag(true),
-    }));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let mut suite = Suite::new("sinks");
+    suite.tests(TESTS);
+    suite.run()
 }
 
 /// One peer vanishes, and its address is on standard output.
@@ -83,14 +88,13 @@ const ONE: &str = "vanished_tcp write v4";
 
 /// `line`, a C program and its arguments, under the library with `NOPIPE_LOG=log`.
 fn command(line: &str, log: &str) -> Command {
-    let mut words = line.split(' ');
-    let mut command = Command::new(c_program(words.next().expect("a program's name")));
+    let mut command = c_program::command(line);
     library(Profile::Release).preload(&mut command, Path::new("/"));
-    command.args(words).env("NOPIPE_LOG", log);
+    command.env("NOPIPE_LOG", log);
     command
 }
 
-/// The same for many peers at once: every one is reported.
+/// The same without a rate limit: every one of many peers is reported.
 fn unlimited(line: &str, log: &str) -> Command {
     let mut command = command(line, log);
     command.env("NOPIPE_RATE", "1000000/1000000");
@@ -105,7 +109,7 @@ fn succeeds(command: &mut Command) -> Result<Outcome, Failed> {
     }
 }
 
-/// Runs it with this standard error.
+/// Runs it with this standard error; it must succeed.
 fn succeeds_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Result<(), Failed> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     match Process::spawn(command)?.wait(TIMEOUT)? {
@@ -114,31 +118,23 @@ fn succeeds_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Resu
     }
 }
 
-/// The lines of a text log, but for the one with which a process accounts for the others at its end.
+/// The lines of a text log without the summary at exit.
 fn events(text: &str) -> Vec<&str> {
     let is_summary = |line: &&str| line.starts_with("libnopipe: summary ");
     text.lines().filter(|line| !is_summary(line)).collect()
 }
 
-/// `text` is one event, of the peer that the program has announced on its output.
+/// Checks that `text` is one event, about the peer that the program has printed on `output`.
 fn is_the_event(text: &str, output: &str) -> Result<(), Failed> {
     let [line] = *events(text) else {
         return Err(format!("not one line: {text:?}").into());
     };
     let event = Event::parse(line)?;
     let peer = event.get("peer").ok_or("no peer")?;
-    expect(
+    Ok(ensure(
         event.message == "peer vanished" && output.contains(&format!("peer={peer} ")),
         line,
-    )
-}
-
-fn expect(condition: bool, what: impl ToString) -> Result<(), Failed> {
-    if condition {
-        Ok(())
-    } else {
-        Err(what.to_string().into())
-    }
+    )?)
 }
 
 fn file_is_appended() -> Result<(), Failed> {
@@ -147,10 +143,10 @@ fn file_is_appended() -> Result<(), Failed> {
     let log = format!("file:{}/50%%.log", dir.path().display());
     for round in 1..=2 {
         succeeds(&mut command(ONE, &log))?;
-        expect(events(&fs::read_to_string(&path)?).len() == round, "one line a run")?;
+        ensure(events(&fs::read_to_string(&path)?).len() == round, "one line a run")?;
     }
     let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
-    expect(mode & !0o640 == 0, format!("mode {mode:o}"))
+    Ok(ensure(mode & !0o640 == 0, format!("mode {mode:o}"))?)
 }
 
 fn only_regular_files() -> Result<(), Failed> {
@@ -159,20 +155,20 @@ fn only_regular_files() -> Result<(), Failed> {
     File::create(dir.path().join(target))?;
     symlink(target, dir.path().join(link))?;
     let made = Command::new("mkfifo").arg(dir.path().join(fifo)).status()?;
-    expect(made.success(), "mkfifo")?;
+    ensure(made.success(), "mkfifo")?;
     // With a reader, so that opening it would succeed.
     let mut reader = File::options().read(true).write(true).open(dir.path().join(fifo))?;
     for name in [link, fifo, ".", "missing/x.log"] {
         succeeds(&mut command(ONE, &format!("file:{}/{name}", dir.path().display())))?;
     }
-    expect(
+    ensure(
         fs::metadata(dir.path().join(target))?.len() == 0,
         "written through a link",
     )?;
     reader.write_all(b"nothing before this")?;
     let mut bytes = [0; 4];
     reader.read_exact(&mut bytes)?;
-    expect(&bytes == b"noth", "written to a fifo")
+    Ok(ensure(&bytes == b"noth", "written to a fifo")?)
 }
 
 fn json() -> Result<(), Failed> {
@@ -181,18 +177,18 @@ fn json() -> Result<(), Failed> {
     let mut command = command(ONE, &format!("file:{}", path.display()));
     let outcome = succeeds(command.env("NOPIPE_FORMAT", "json"))?;
     let text = fs::read_to_string(path)?;
-    expect(text.ends_with('\n') && text.lines().count() == 2, &text)?;
+    ensure(text.ends_with('\n') && text.lines().count() == 2, &text)?;
     let values: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let (event, summary) = (&values[0], &values[1]);
-    expect(summary["message"] == "libnopipe: summary", &text)?;
+    ensure(summary["message"] == "libnopipe: summary", &text)?;
     let address = &event["network.peer.address"];
     let port = event["network.peer.port"].as_u64().ok_or("the port is a number")?;
-    expect(
+    ensure(
         address == "127.0.0.1" && outcome.stdout.contains(&format!(":{port} ")),
         &text,
     )?;
     let numbers = ["pid", "tid", "fd", "rtt_us", "idle_ms", "network.local.port"];
-    expect(numbers.iter().all(|&name| event[name].is_u64()), &text)?;
+    ensure(numbers.iter().all(|&name| event[name].is_u64()), &text)?;
     for (name, value) in [
         ("message", "peer vanished"),
         ("error.type", "EPIPE"),
@@ -201,16 +197,16 @@ fn json() -> Result<(), Failed> {
         ("call", "write"),
         ("program", "vanished_tcp"),
     ] {
-        expect(event[name] == value, format!("{name}: {text}"))?;
+        ensure(event[name] == value, format!("{name}: {text}"))?;
     }
-    expect(event["delivered"] == 50 && event["undelivered"] == 100, text)
+    Ok(ensure(event["delivered"] == 50 && event["undelivered"] == 100, text)?)
 }
 
 fn jumps_out() -> Result<(), Failed> {
     let dir = scratch_dir("sink");
     let path = dir.path().join("x.log");
     succeeds(&mut unlimited("jumps_out", &format!("file:{}", path.display())))?;
-    // Nor is a line cut short.
+    // No line is cut short.
     for line in fs::read_to_string(path)?.lines() {
         Event::parse(line)?;
     }
@@ -222,16 +218,16 @@ fn crowd() -> Result<(), Failed> {
     let path = dir.path().join("x.log");
     let outcome = succeeds(&mut unlimited("crowd", &format!("file:{}", path.display())))?;
     let Account { peers, lines, .. } = Account::of(&outcome)?;
-    expect(lines == peers, "a line for each")?;
+    ensure(lines == peers, "a line for each")?;
     let text = fs::read_to_string(path)?;
     let cookie = |line| -> Option<String> { Event::parse(line).ok()?.fields.remove("cookie") };
     let cookies: Vec<String> = text.lines().filter_map(cookie).collect();
     let distinct = cookies.iter().collect::<HashSet<_>>().len();
     let found = format!("{} lines about {distinct} of {peers} peers", cookies.len());
-    expect(cookies.len() == peers && distinct == peers, found)
+    Ok(ensure(cookies.len() == peers && distinct == peers, found)?)
 }
 
-/// What crowd says.
+/// The counts that `crowd` prints.
 struct Account {
     peers: usize,
     lines: usize,
@@ -255,60 +251,61 @@ impl Account {
 }
 
 /// Ten thousand peers at once under the usual rate limit: lines + suppressed + dropped = events, in the counters, in the
-/// log as it goes, and in the account at exit.
+/// log as it grows, and in the summary at exit.
 fn flood() -> Result<(), Failed> {
     let dir = scratch_dir("sink");
     let path = dir.path().join("x.log");
     let outcome = succeeds(&mut command("crowd", &format!("file:{}", path.display())))?;
     let account = Account::of(&outcome)?;
-    expect(account.suppressed > 0 && account.dropped == 0, &outcome.stdout)?;
+    ensure(account.suppressed > 0 && account.dropped == 0, &outcome.stdout)?;
     let events: Vec<Event> = fs::read_to_string(path)?
         .lines()
         .map(Event::parse)
         .collect::<Result<_, _>>()?;
     let number = |event: &Event, key| event.get(key).map_or(Ok(0), str::parse::<usize>);
     let (summary, lines) = events.split_last().ok_or("no line")?;
-    expect(lines.len() == account.lines, "as many lines as counted")?;
-    let told: usize = lines.iter().flat_map(|line| number(line, "suppressed")).sum();
-    expect(told <= account.suppressed, "no more told than suppressed")?;
-    expect(
+    ensure(lines.len() == account.lines, "as many lines as counted")?;
+    let logged: usize = lines.iter().flat_map(|line| number(line, "suppressed")).sum();
+    ensure(
+        logged <= account.suppressed,
+        "the lines count no more than were suppressed",
+    )?;
+    Ok(ensure(
         summary.message == SUMMARY
             && number(summary, "connections")? == account.peers
             && number(summary, "lines")? == account.lines
             && number(summary, "suppressed")? == account.suppressed
             && number(summary, "dropped")? == account.dropped,
         format!("{summary:?}"),
-    )
+    )?)
 }
 
-/// The same where every line is wanted and the listener has stopped reading: what its queue does not take is dropped.
+/// The same without a rate limit, and the listener has stopped reading: the lines that its queue does not take are dropped.
 fn flood_of_a_stopped_listener() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let listener = UnixDatagram::bind(dev.path().join("log"))?;
-    let outcome = succeeds(&mut with_dev(unlimited("crowd", "syslog"), dev.path()))?;
+    let outcome = succeeds(&mut with_dev(&unlimited("crowd", "syslog"), dev.path()))?;
     let account = Account::of(&outcome)?;
-    expect(
+    ensure(
         account.lines > 0 && account.dropped > 0 && account.suppressed == 0,
         &outcome.stdout,
     )?;
     listener.set_nonblocking(true)?;
     let received = iter::from_fn(|| listener.recv(&mut [0; 2048]).ok()).count();
-    expect(
+    Ok(ensure(
         received == account.lines,
         format!("{received} received, {}", outcome.stdout),
-    )
+    )?)
 }
 
 fn stderr() -> Result<(), Failed> {
     let outcome = succeeds(&mut command(ONE, "stderr"))?;
     is_the_event(&outcome.stderr, &outcome.stdout)?;
-    expect(outcome.stdout.lines().count() == 1, outcome.stdout)
+    Ok(ensure(outcome.stdout.lines().count() == 1, outcome.stdout)?)
 }
 
 fn dead_stderr() -> Result<(), Failed> {
-    let (reader, writer) = io::pipe()?;
-    drop(reader);
-    succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer)
+    succeeds_with_stderr(&mut command("no_trace 100", "stderr"), dead_pipe()?)
 }
 
 fn full_stderr() -> Result<(), Failed> {
@@ -322,7 +319,7 @@ fn full_stderr() -> Result<(), Failed> {
     succeeds_with_stderr(&mut command("no_trace 100", "stderr"), writer)
 }
 
-/// A new terminal: our end, and the one for programs.
+/// A new terminal: the test's end, and the end for programs.
 fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let ours = openpt(flags)?;
@@ -332,7 +329,7 @@ fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// All that was written to the terminal, which no program has open any more.
+/// Everything that was written to the terminal. No program has it open any more.
 fn shown(ours: OwnedFd) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -353,29 +350,29 @@ fn full_terminal() -> Result<(), Failed> {
     succeeds_with_stderr(&mut unlimited("no_trace 600", "stderr"), theirs)
 }
 
-/// A job in the background that writes to its terminal is stopped by SIGTTOU, if so set. Our line is not the program's.
+/// With `stty tostop` a background job that writes to its terminal is stopped by SIGTTOU. The library's line must not
+/// stop a program that writes nothing.
 fn background_job() -> Result<(), Failed> {
     const SCRIPT: &str = "stty tostop && set -m && { LD_PRELOAD=$PRELOAD \"$@\" & } && wait $!";
     let (ours, theirs) = terminal()?;
     let mut stdout = tempfile::tempfile()?;
-    let mut command = started_by(
-        &["setsid", "--ctty", "--wait", "sh", "-c", SCRIPT, "sh"],
-        &command(ONE, "auto"),
-    );
+    let mut tools = Command::new("setsid");
+    tools.args(["--ctty", "--wait", "sh", "-c", SCRIPT, "sh"]);
+    let mut command = started_by(tools, &command(ONE, "auto"));
     command
         .stdin(theirs.try_clone()?)
         .stdout(stdout.try_clone()?)
         .stderr(theirs);
     let end = Process::spawn(&mut command)?.wait(TIMEOUT)?;
     drop(command);
-    expect(end == Some(End::Exit(0)), format!("{end:?}"))?;
+    ensure(end == Some(End::Exit(0)), format!("{end:?}"))?;
     let mut output = String::new();
     stdout.rewind()?;
     stdout.read_to_string(&mut output)?;
     is_the_event(&shown(ours)?, &output)
 }
 
-/// What the library writes to a standard error that is a socket.
+/// The bytes that the library writes to a standard error that is a socket.
 fn written_to_socket(journal_stream: impl FnOnce(&File) -> io::Result<String>) -> Result<String, Failed> {
     let (ours, theirs) = UnixStream::pair()?;
     let theirs = File::from(OwnedFd::from(theirs));
@@ -390,7 +387,7 @@ fn written_to_socket(journal_stream: impl FnOnce(&File) -> io::Result<String>) -
 
 fn stderr_is_a_client() -> Result<(), Failed> {
     let text = written_to_socket(|_| Ok("1:2".to_string()))?;
-    expect(text.is_empty(), text)
+    Ok(ensure(text.is_empty(), text)?)
 }
 
 fn stderr_is_the_journal() -> Result<(), Failed> {
@@ -398,51 +395,16 @@ fn stderr_is_the_journal() -> Result<(), Failed> {
         let stat = file.metadata()?;
         Ok(format!("{}:{}", stat.dev(), stat.ino()))
     })?;
-    expect(text.starts_with("peer vanished peer=127.0.0.1:"), text)
-}
-
-/// The command in a mount namespace of its own, where `/dev` is `dir`.
-fn with_dev(command: Command, dir: &Path) -> Command {
-    const SCRIPT: &str = "mount --bind \"$1\" /dev && shift && LD_PRELOAD=$PRELOAD exec \"$@\"";
-    let dir = dir.to_str().expect("scratch directories have plain names");
-    let tools = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        SCRIPT,
-        "sh",
-        dir,
-    ];
-    started_by(&tools, &command)
-}
-
-/// The command, started by tools that are not what we test: the last one puts `$PRELOAD` into LD_PRELOAD.
-fn started_by(tools: &[&str], command: &Command) -> Command {
-    let mut wrapped = Command::new(tools[0]);
-    wrapped
-        .args(&tools[1..])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match (name.to_str(), value) {
-            (Some("LD_PRELOAD"), Some(library)) => wrapped.env("PRELOAD", library),
-            (_, Some(value)) => wrapped.env(name, value),
-            (_, None) => wrapped.env_remove(name),
-        };
-    }
-    wrapped
+    Ok(ensure(text.starts_with("peer vanished peer=127.0.0.1:"), text)?)
 }
 
 fn syslog_message(message: &str, output: &str) -> Result<(), Failed> {
-    // Facility daemon (3), severity notice (5), for there are undelivered bytes.
+    // Facility daemon (3), severity notice (5): there are undelivered bytes.
     let rest = message
         .strip_prefix("<29>vanished_tcp[")
         .ok_or_else(|| message.to_string())?;
     let (pid, text) = rest.split_once("]: ").ok_or_else(|| message.to_string())?;
-    expect(Event::parse(text)?.get("pid") == Some(pid), message)?;
+    ensure(Event::parse(text)?.get("pid") == Some(pid), message)?;
     is_the_event(text, output)
 }
 
@@ -450,7 +412,7 @@ fn datagram_to(log: &str) -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let socket = UnixDatagram::bind(dev.path().join("log"))?;
     socket.set_read_timeout(Some(TIMEOUT))?;
-    let outcome = succeeds(&mut with_dev(command(ONE, log), dev.path()))?;
+    let outcome = succeeds(&mut with_dev(&command(ONE, log), dev.path()))?;
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer)?;
     syslog_message(std::str::from_utf8(&buffer[..length])?, &outcome.stdout)
@@ -467,7 +429,7 @@ fn auto_is_syslog() -> Result<(), Failed> {
 fn syslog_stream() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let listener = UnixListener::bind(dev.path().join("log"))?;
-    let outcome = succeeds(&mut with_dev(command(ONE, "syslog"), dev.path()))?;
+    let outcome = succeeds(&mut with_dev(&command(ONE, "syslog"), dev.path()))?;
     let mut message = String::new();
     listener.accept()?.0.read_to_string(&mut message)?;
     let message = message.strip_suffix('\0').ok_or("a stream's messages end in NUL")?;
@@ -477,36 +439,36 @@ fn syslog_stream() -> Result<(), Failed> {
 fn syslog_full() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let _never_read = UnixDatagram::bind(dev.path().join("log"))?;
-    succeeds(&mut with_dev(command("no_trace 100", "syslog"), dev.path())).map(drop)
+    succeeds(&mut with_dev(&command("no_trace 100", "syslog"), dev.path())).map(drop)
 }
 
 fn syslog_absent() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
-    let outcome = succeeds(&mut with_dev(command(ONE, "syslog"), dev.path()))?;
-    expect(outcome.stderr.is_empty(), outcome.stderr)
+    let outcome = succeeds(&mut with_dev(&command(ONE, "syslog"), dev.path()))?;
+    Ok(ensure(outcome.stderr.is_empty(), outcome.stderr)?)
 }
 
 fn auto_is_stderr() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
-    let outcome = succeeds(&mut with_dev(command(ONE, "auto"), dev.path()))?;
+    let outcome = succeeds(&mut with_dev(&command(ONE, "auto"), dev.path()))?;
     is_the_event(&outcome.stderr, &outcome.stdout)
 }
 
-/// It is a terminal at first, and then what a daemon makes of it: `/dev/null`.
+/// Standard error is a terminal at first; then the program, like a daemon, makes it `/dev/null`.
 fn replaced_terminal() -> Result<(), Failed> {
     let dev = scratch_dir("dev");
     let socket = UnixDatagram::bind(dev.path().join("log"))?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     let (_ours, theirs) = terminal()?;
-    succeeds_with_stderr(&mut with_dev(command("stderr_replaced", "auto"), dev.path()), theirs)?;
+    succeeds_with_stderr(&mut with_dev(&command("stderr_replaced", "auto"), dev.path()), theirs)?;
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer)?;
     let message = std::str::from_utf8(&buffer[..length])?;
-    expect(message.starts_with("<29>stderr_replaced["), message)
+    Ok(ensure(message.starts_with("<29>stderr_replaced["), message)?)
 }
 
-/// A setuid program, which has the library from `/etc/ld.so.preload`, is started by somebody else with settings that
-/// must not hold: the line goes where it goes by default.
+/// A setuid program has the library from `/etc/ld.so.preload`. Another user starts it with settings, which must have no
+/// effect: the line goes to the default sink.
 fn secure_process() -> Result<(), Failed> {
     const SCRIPT: &str = "mount --bind $DIR/dev /dev
         mount -t overlay overlay -o lowerdir=/etc,upperdir=$DIR/etc,workdir=$DIR/work /etc
@@ -525,9 +487,9 @@ fn secure_process() -> Result<(), Failed> {
     let socket = UnixDatagram::bind(dir.path().join("dev/log"))?;
     socket.set_read_timeout(Some(TIMEOUT))?;
 
-    let mut command = Command::new("unshare");
+    let mut command = own_mounts("sh");
     command
-        .args(["--mount", "--propagation", "private", "sh", "-ec", SCRIPT])
+        .args(["-ec", SCRIPT])
         .env("DIR", dir.path())
         .env("PRELOAD", &preload)
         .env("NOPIPE_LOG", format!("file:{}/stolen.log", dir.path().display()))
@@ -536,5 +498,8 @@ fn secure_process() -> Result<(), Failed> {
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer)?;
     syslog_message(std::str::from_utf8(&buffer[..length])?, &outcome.stdout)?;
-    expect(!dir.path().join("stolen.log").exists(), "a file that the caller named")
+    Ok(ensure(
+        !dir.path().join("stolen.log").exists(),
+        "a file that the caller named",
+    )?)
 }

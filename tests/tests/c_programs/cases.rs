@@ -1,8 +1,9 @@
-//! The cases: what is run, and how it must end with and without the library.
+//! The cases: a command line, and how it must end with and without the library.
 
 use std::fmt;
 
 use nopipe_tests::run::End;
+use nopipe_tests::suite::Need;
 
 pub struct Case {
     /// The program and its arguments.
@@ -15,14 +16,13 @@ pub struct Case {
     pub sigpipe_ignored: bool,
     /// Start the program with a standard output whose reader is gone.
     pub stdout_is_dead: bool,
-    /// Nothing is logged, whatever the program expects.
+    /// Nothing is logged, even if the program prints `expect` lines.
     pub silent: bool,
-    /// A bar that a build without optimisation need not reach.
+    /// The case sets a bar that a build without optimisation need not reach.
     pub release_only: bool,
     /// The setting that the library must warn of, once.
     pub warning: Option<(&'static str, &'static str)>,
-    /// Why this cannot be run here.
-    pub skip: Option<&'static str>,
+    pub needs: Vec<Need>,
 }
 
 impl Case {
@@ -66,11 +66,9 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
-    fn skipped_if(self, condition: bool, reason: &'static str) -> Self {
-        Case {
-            skip: condition.then_some(reason),
-            ..self
-        }
+    fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
+        self
     }
 
     fn silent(self) -> Self {
@@ -87,10 +85,7 @@ impl fmt::Display for Case {
         if self.sigpipe_ignored {
             f.write_str(" (SIGPIPE ignored)")?;
         }
-        match self.skip {
-            Some(reason) => write!(f, " (SKIPPED: {reason})"),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -101,13 +96,13 @@ const HANDLER_RAN: End = End::Exit(7);
 /// SIGPIPE killed a child of the program.
 const CHILD_KILLED: End = End::Exit(128 + libc::SIGPIPE);
 
-/// `runaway` used more of the CPU than a program that does nothing useful should.
+/// `runaway` used more of the CPU than a throttled program may.
 const BUSY: End = End::Exit(8);
-/// `eager` has seen bytes go to nobody.
+/// A write of `eager` succeeded, and its bytes were lost.
 const LOST_IT: End = End::Exit(8);
-/// `inert` has seen a trace of the library.
+/// `inert` has found a trace of the library.
 const TRACE: End = End::Exit(3);
-/// The filter of a program that has put itself under seccomp killed it.
+/// The program has put itself under seccomp, and its filter has killed it.
 const FILTERED: End = End::Signal(libc::SIGSYS);
 
 /// Dies bare, lives preloaded.
@@ -122,11 +117,11 @@ fn saved(line: &'static str) -> Case {
         silent: false,
         release_only: false,
         warning: None,
-        skip: None,
+        needs: Vec::new(),
     }
 }
 
-/// Ends in the same way with and without.
+/// Ends in the same way with and without the library.
 fn same(line: &'static str, end: End) -> Case {
     Case {
         bare: end,
@@ -135,7 +130,7 @@ fn same(line: &'static str, end: End) -> Case {
     }
 }
 
-/// The program's own handler is to run, as natively.
+/// The program's own handler must run, as natively.
 fn runs(line: &'static str) -> Case {
     same(line, FINE).env("NOPIPE_HANDLERS", "run")
 }
@@ -247,7 +242,7 @@ fn unhooked() -> Vec<Case> {
     ]
 }
 
-/// The peers that are no TCP peers.
+/// Peers that are not TCP peers.
 fn peers() -> Vec<Case> {
     vec![
         saved("unix_peer path"),
@@ -258,7 +253,7 @@ fn peers() -> Vec<Case> {
         saved("unix_peer pair"),
         same("unix_peer seqpacket", FINE),
         same("unix_peer dgram", FINE),
-        saved("mptcp").skipped_if(!has_mptcp(), "this kernel has no MPTCP"),
+        saved("mptcp").needs(Need::Kernel("a kernel with MPTCP", has_mptcp)),
         saved("self_shutdown tcp write"),
         saved("self_shutdown tcp dprintf"),
         saved("self_shutdown unix write"),
@@ -276,10 +271,6 @@ fn peers() -> Vec<Case> {
             .bare(CHILD_KILLED)
             .env("NOPIPE_PIPES", "survive"),
     ]
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 fn has_mptcp() -> bool {
@@ -325,7 +316,7 @@ fn handlers() -> Vec<Case> {
     ]
 }
 
-/// A SIGPIPE that somebody sends.
+/// A SIGPIPE that is sent on purpose.
 fn on_purpose() -> Vec<Case> {
     vec![
         same("on_purpose raise default", KILLED),
@@ -389,7 +380,7 @@ fn blocked() -> Vec<Case> {
     ]
 }
 
-/// Nothing else changes, and nothing is left behind.
+/// Nothing else changes, and nothing is left over.
 fn traces() -> Vec<Case> {
     vec![
         same("untouched start", FINE),
@@ -407,22 +398,22 @@ fn traces() -> Vec<Case> {
         saved("small_stack measured").release_only(),
         saved("daemon others"),
         saved("daemon all"),
-        // Its lines are on standard error until something else is there.
+        // Its lines go to standard error until the program opens another file there.
         saved("daemon others").env("NOPIPE_LOG", "stderr").silent(),
         saved("daemon all").env("NOPIPE_LOG", "stderr").silent(),
         saved("forgetful environment"),
         saved("forgetful memory"),
         saved("forgetful name"),
         saved("forgetful child"),
-        saved("forgetful root").skipped_if(!is_root(), "needs root").silent(),
-        saved("no_proc hidden").skipped_if(!is_root(), "needs root"),
-        saved("no_proc unmounted").skipped_if(!is_root(), "needs root"),
+        saved("forgetful root").needs(Need::Root).silent(),
+        saved("no_proc hidden").needs(Need::Root),
+        saved("no_proc unmounted").needs(Need::Root),
         saved("loaded deepbind"),
         saved("loaded dlmopen"),
     ]
 }
 
-/// Threads, children, and what happens before and after main.
+/// Threads, children, and failures before and after main.
 fn life() -> Vec<Case> {
     vec![
         saved("threads own").env("NOPIPE_RATE", "1000/1000"),
@@ -432,9 +423,9 @@ fn life() -> Vec<Case> {
         saved("forked known"),
         saved("forked raw").bare(CHILD_KILLED),
         saved("forked exec").bare(CHILD_KILLED),
-        // Its lines are another matter: log level error shows none.
+        // Only the survival counts here: level error logs no line.
         saved("forked storm").env("NOPIPE_LEVEL", "error"),
-        same("pid_one", FINE).skipped_if(!is_root(), "needs root"),
+        same("pid_one", FINE).needs(Need::Root),
         saved("in_handler write").env("NOPIPE_RUNAWAY", "off"),
         saved("in_handler sigaction").env("NOPIPE_RUNAWAY", "off"),
         saved("in_handler malloc").env("NOPIPE_RUNAWAY", "off"),
@@ -471,7 +462,7 @@ fn life() -> Vec<Case> {
     ]
 }
 
-/// What the settings change.
+/// The effect of the settings.
 fn settings() -> Vec<Case> {
     vec![
         same("vanished_tcp write v6", KILLED)
@@ -496,7 +487,7 @@ fn settings() -> Vec<Case> {
         saved("forked exec")
             .bare(CHILD_KILLED)
             .bad_setting("NOPIPE_FORMAT", "xml"),
-        // An empty value is as good as none.
+        // An empty value is the same as none.
         saved("reset send").env("NOPIPE_HANDLERS", ""),
     ]
 }
@@ -531,13 +522,13 @@ fn runaways() -> Vec<Case> {
         saved("runaway count write 999"),
         saved("runaway count send 999"),
         saved("runaway count write 20000").env("NOPIPE_RUNAWAY", "off"),
-        // Whoever were slowed down would be told so.
+        // A throttled program would log a warning.
         saved("runaway different write").env("NOPIPE_LEVEL", "warning"),
         saved("runaway different send").env("NOPIPE_LEVEL", "warning"),
     ]
 }
 
-/// `NOPIPE_EAGER=on`, and what is not so without it.
+/// `NOPIPE_EAGER=on`, and the same calls without it.
 fn eager() -> Vec<Case> {
     let noticed = |line| saved(line).bare(LOST_IT).env("NOPIPE_EAGER", "on");
     vec![
@@ -556,10 +547,10 @@ fn eager() -> Vec<Case> {
         noticed("eager first sendfile"),
         noticed("eager first sendfile64"),
         noticed("eager first splice"),
-        // No hook sees what stdio writes.
+        // No hook sees the writes of stdio.
         same("eager first dprintf", LOST_IT).env("NOPIPE_EAGER", "on"),
         noticed("eager unix write"),
-        // A half-closing client gets its answer, unless.
+        // A half-closing client gets its answer, but not with NOPIPE_EAGER=on.
         same("eager half write", FINE),
         same("eager half write", FINE)
             .preloaded(LOST_IT)
@@ -578,7 +569,7 @@ fn eager() -> Vec<Case> {
 
 /// The program has put itself under seccomp.
 fn seccomp() -> Vec<Case> {
-    let has_libseccomp = std::path::Path::new("/usr/lib/x86_64-linux-gnu/libseccomp.so.2").exists();
+    const LIBSECCOMP: Need = Need::SharedObject("libseccomp.so.2", "libseccomp2");
     vec![
         saved("seccomp strict write"),
         saved("seccomp prctl write"),
@@ -589,8 +580,8 @@ fn seccomp() -> Vec<Case> {
         saved("seccomp prctl sendmmsg"),
         saved("seccomp syscall write"),
         saved("seccomp syscall send"),
-        saved("seccomp libseccomp write").skipped_if(!has_libseccomp, "no libseccomp"),
-        saved("seccomp libseccomp send").skipped_if(!has_libseccomp, "no libseccomp"),
+        saved("seccomp libseccomp write").needs(LIBSECCOMP),
+        saved("seccomp libseccomp send").needs(LIBSECCOMP),
         saved("seccomp prctl write").env("NOPIPE_EAGER", "on"),
         saved("seccomp thread write"),
         saved("seccomp forks write").bare(CHILD_KILLED),
@@ -602,7 +593,7 @@ fn seccomp() -> Vec<Case> {
     ]
 }
 
-/// `NOPIPE_ONLY` excludes the program: it is as without the library, to the last detail.
+/// `NOPIPE_ONLY` excludes the program: nothing differs from a run without the library.
 fn only() -> Vec<Case> {
     let elsewhere = |line, end| same(line, end).env("NOPIPE_ONLY", "elsewhere").silent();
     vec![
@@ -630,8 +621,9 @@ fn only() -> Vec<Case> {
     ]
 }
 
-/// Bugs that a review has found, where no other group has the place for them.
+/// Bugs found in review that fit no other group.
 fn found_by_review() -> Vec<Case> {
+    const FASTOPEN: Need = Need::Kernel("TCP Fast Open (net.ipv4.tcp_fastopen)", has_fastopen);
     vec![
         saved("forked_vfork fork").bare(CHILD_KILLED),
         saved("forked_vfork clone").bare(CHILD_KILLED),
@@ -648,15 +640,15 @@ fn found_by_review() -> Vec<Case> {
         runs("number_reused sendfile"),
         runs("number_reused splice"),
         runs("number_reused dprintf"),
-        same("unroutable", FINE).skipped_if(!is_root(), "needs root"),
-        saved("refused fastopen v4 send").skipped_if(!has_fastopen(), "TCP Fast Open is off"),
-        saved("refused fastopen v6 send").skipped_if(!has_fastopen(), "TCP Fast Open is off"),
+        same("unroutable", FINE).needs(Need::Root),
+        saved("refused fastopen v4 send").needs(FASTOPEN),
+        saved("refused fastopen v6 send").needs(FASTOPEN),
         saved("renamed odd").env("NOPIPE_ONLY", "elsewhere, my prög+"),
         same("renamed script", FINE).env("NOPIPE_ONLY", "interpreter"),
     ]
 }
 
-/// Whether clients may use it, ip-sysctl(7).
+/// Whether clients may use TCP Fast Open: bit 0 of the sysctl, Documentation/networking/ip-sysctl.rst.
 fn has_fastopen() -> bool {
     let setting = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_fastopen").unwrap_or_default();
     setting.trim().parse::<u32>().is_ok_and(|bits| bits & 1 != 0)

@@ -9,7 +9,7 @@ type Fields = BTreeMap<String, String>;
 /// Each expectation meets one event of its own, and no line is left over.
 ///
 /// # Errors
-/// What is missing, too much, or badly formed.
+/// The event that is missing, unexpected or malformed.
 pub fn check(expected: &[Fields], logged: Vec<Event>, program: &str) -> Result<(), String> {
     let mut left = logged;
     for wanted in expected {
@@ -25,10 +25,10 @@ pub fn check(expected: &[Fields], logged: Vec<Event>, program: &str) -> Result<(
     }
 }
 
-/// Takes the one warning about setting `name` out of the log: it says the value, and what is allowed.
+/// Takes the one warning about setting `name` out of the log. It names the value, and the values that are allowed.
 ///
 /// # Errors
-/// That there is none.
+/// There is no such warning.
 pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<(), String> {
     let is_warning = |event: &Event| {
         event.get("setting") == Some(name) && event.get("value") == Some(value) && event.get("allowed").is_some()
@@ -38,11 +38,11 @@ pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<
         .ok_or_else(|| format!("no warning about {name}"))
 }
 
-/// Takes the summaries that processes write when they exit out of the log. Each process counts for itself: no more than one
-/// summary, which accounts for the lines about its connections.
+/// Takes the summaries that processes write at exit out of the log. A process writes at most one, and it counts the lines
+/// about that process's connections.
 ///
 /// # Errors
-/// The summary that does not.
+/// A summary with another count, or a second one of the same process.
 pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
     let (summaries, others) = logged.drain(..).partition(|event| event.message == SUMMARY);
     *logged = others;
@@ -55,13 +55,13 @@ pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
             .filter(|event| event.get("cause").is_some());
         let counted = summary.get("lines").and_then(|lines| lines.parse().ok());
         if counted != Some(lines.count()) || summaries.iter().filter(same_process).count() != 1 {
-            return Err(format!("this does not account for the process's lines: {summary}"));
+            return Err(format!("this summary does not count the process's lines: {summary}"));
         }
     }
     Ok(())
 }
 
-/// All fields as wanted; an empty value means that there is no such field. `message` is the line's beginning.
+/// Whether the event has all fields as wanted. An empty value means: no such field. `message` is the line's beginning.
 fn meets(event: &Event, wanted: &Fields) -> bool {
     wanted.iter().all(|(key, value)| match key.as_str() {
         "message" => event.message == *value,
@@ -69,7 +69,7 @@ fn meets(event: &Event, wanted: &Fields) -> bool {
     })
 }
 
-/// What holds for every event.
+/// Checks what holds for every event.
 fn well_formed(event: &Event, program: &str) -> Result<(), String> {
     let cause = event.get("cause").unwrap_or_default();
     let vanished = matches!(cause, "closed" | "reset" | "timeout" | "unreachable");
@@ -81,7 +81,7 @@ fn well_formed(event: &Event, program: &str) -> Result<(), String> {
     }
     for number in ["pid", "tid", "fd"] {
         if event.get(number).is_some_and(|value| value.parse::<u32>().is_err()) {
-            return Err(format!("{number} is no number: {event}"));
+            return Err(format!("{number} is not a number: {event}"));
         }
     }
     let of_itself = event.message.starts_with("libnopipe: ");

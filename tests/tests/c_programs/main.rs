@@ -1,22 +1,22 @@
 //! The C programs of `c-tests/`, each bare, preloaded with the release library, and with the dev library.
 //!
-//! A program says on its output what the log must hold (`expect key=value ...`, one line for each event) and what
-//! must be the same with and without the library (`same ...`); see `c-tests/check.h`. Bare, most die of SIGPIPE:
-//! that is part of the expectation, for a test that passes without the library proves nothing.
+//! A program prints the events that the log must hold (`expect key=value ...`, one line for each event) and the facts that
+//! must be the same with and without the library (`same ...`); see `c-tests/check.h`. Bare, most die of SIGPIPE. That is
+//! part of the expectation: a test that passes without the library proves nothing.
 
 mod cases;
 mod events;
 
 use std::fs;
 use std::io;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use nopipe_tests::c_program::c_program;
+use nopipe_tests::c_program::{self, c_program};
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
-use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_stdout};
+use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_dead_stdout};
+use nopipe_tests::suite::{Failed, Suite};
 use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
@@ -25,32 +25,22 @@ use cases::{Case, cases};
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PROFILES: [Profile; 2] = [Profile::Release, Profile::Dev];
 
-/// What the cases came to, for the table at the end.
+/// The results of the cases, for the table at the end.
 static TABLE: Table<3> = Table::new(["bare", "preloaded", "events"]);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if !arguments.list {
-        for profile in PROFILES {
-            println!("testing {profile:?}: build-id {}", library(profile).build_id);
-        }
+    let mut suite = Suite::new("c_programs");
+    suite.build(&PROFILES);
+    suite.test("the library just built is the one loaded", &[], loaded_is_built);
+    suite.test(
+        "docs/differences.md explains every case that differs",
+        &[],
+        differences_are_explained,
+    );
+    for case in cases() {
+        suite.test(case.to_string(), &case.needs.clone(), move || run_case(&case));
     }
-    let mut trials = vec![
-        Trial::test("the library just built is the one loaded", loaded_is_built),
-        Trial::test(
-            "docs/differences.md explains every case that differs",
-            differences_are_explained,
-        ),
-    ];
-    trials.extend(cases().into_iter().map(|case| {
-        let skipped = case.skip.is_some();
-        Trial::test(case.to_string(), move || run_case(&case)).with_ignored_flag(skipped)
-    }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if !arguments.list {
-        TABLE.print();
-    }
-    conclusion.exit_code()
+    suite.run_then(|| TABLE.print())
 }
 
 /// The program `build_id` looks for the library in its own memory and prints the build-id that it finds there.
@@ -67,7 +57,7 @@ fn loaded_is_built() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A row of one of its tables begins with what the case comes to, bare and preloaded, and names the program.
+/// The page is docs/differences.md: a row begins with the two results, bare and preloaded, and names the program.
 fn differences_are_explained() -> Result<(), Failed> {
     let text = fs::read_to_string(workspace().join("docs/differences.md"))?;
     let is_explained = |case: &Case| {
@@ -93,7 +83,7 @@ fn expect_line(outcome: &Outcome, line: &str) -> Result<(), Failed> {
     }
 }
 
-/// Runs the case three times, and says everything that is wrong.
+/// Runs the case bare and under each build of the library; the error lists everything that is wrong.
 fn run_case(case: &Case) -> Result<(), Failed> {
     let mut wrong = Vec::new();
     let scratch = scratch_dir("run");
@@ -140,12 +130,10 @@ fn run_case(case: &Case) -> Result<(), Failed> {
 
 /// A case's standard output is a file, or the pipe of a reader that is gone before the program starts.
 fn execute(case: &Case, command: &mut Command) -> io::Result<Outcome> {
-    if !case.stdout_is_dead {
-        return run(command, TIMEOUT);
+    match case.stdout_is_dead {
+        true => run_with_dead_stdout(command, TIMEOUT),
+        false => run(command, TIMEOUT),
     }
-    let (reader, writer) = io::pipe()?;
-    drop(reader);
-    run_with_stdout(command, Stdio::from(writer), TIMEOUT)
 }
 
 fn check_preloaded(
@@ -158,7 +146,7 @@ fn check_preloaded(
         return Err(format!("{}, expected {}", outcome.end, case.preloaded));
     }
     let same = |outcome: &Outcome| -> Vec<String> { lines_after("same ", outcome).map(String::from).collect() };
-    // A program that dies bare has not said everything.
+    // A program that dies bare has not printed all its lines.
     let (before, after) = (same(alone), same(outcome));
     let complete = case.bare != case.preloaded || before.len() == after.len();
     let differs = before
@@ -182,7 +170,7 @@ fn check_preloaded(
     events::check(&expected, logged, case.program())
 }
 
-/// What follows `word` on the lines of the program's output that begin with it.
+/// The rest of each line of the program's output that begins with `word`.
 fn lines_after<'a>(word: &'static str, outcome: &'a Outcome) -> impl Iterator<Item = &'a str> {
     outcome
         .stdout
@@ -193,8 +181,8 @@ fn lines_after<'a>(word: &'static str, outcome: &'a Outcome) -> impl Iterator<It
 }
 
 fn transcript(outcome: &Outcome) -> String {
-    let told = outcome.stdout.lines().filter(|line| !line.starts_with("same "));
-    let out = told.map(|line| format!("  out: {line}\n"));
+    let lines = outcome.stdout.lines().filter(|line| !line.starts_with("same "));
+    let out = lines.map(|line| format!("  out: {line}\n"));
     let err = outcome.stderr.lines().map(|line| format!("  err: {line}\n"));
     out.chain(err).collect()
 }
@@ -205,8 +193,8 @@ impl Case {
     }
 
     fn command(&self, dir: &std::path::Path) -> Command {
-        let mut command = Command::new(c_program(self.program()));
-        command.args(self.line.split(' ').skip(1)).current_dir(dir);
+        let mut command = c_program::command(self.line);
+        command.current_dir(dir);
         if self.sigpipe_ignored {
             ignore_sigpipe(&mut command);
         }

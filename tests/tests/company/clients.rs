@@ -1,6 +1,6 @@
-//! The clients: what they say, and how the log names them.
+//! The clients: their requests, and their names in the log.
 //!
-//! A server under socket_wrapper is reached only by clients under it: there this program runs itself as the client.
+//! Only a client under socket_wrapper reaches a server under it: there this program runs itself as the client.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use nopipe_tests::run::{End, run};
 
 use crate::cases::Case;
 
-/// How clients leave: with FIN first, and with nothing but a reset.
+/// How clients leave: with FIN first, and with a reset alone.
 pub const DEPARTURES: [Departure; 2] = [Departure::ShutdownBoth, Departure::Reset];
 
 /// The first argument of this program as a client; "ask" or the number of a departure and the server's address follow.
@@ -32,7 +32,7 @@ pub fn ask(case: &Case, folder: &Path, server: SocketAddr) -> Result<String, Box
     Ok(String::from_utf8(clients::half_close(server, GOOD)?)?)
 }
 
-/// A client that leaves in the midst of its answer: its name in the log.
+/// Runs a client that leaves in the middle of its answer; returns its name in the log.
 pub fn vanish(case: &Case, folder: &Path, server: SocketAddr, departure: usize) -> Result<String, Box<dyn Error>> {
     if !case.wrapped {
         let client = clients::vanish(server, LONG, DEPARTURES[departure])?;
@@ -47,7 +47,7 @@ pub fn vanish(case: &Case, folder: &Path, server: SocketAddr, departure: usize) 
     Ok(folder.join(name).display().to_string())
 }
 
-/// What this program prints as a client under socket_wrapper.
+/// Runs this program as a client under socket_wrapper; returns its output.
 fn wrapped(case: &Case, folder: &Path, what: &str, server: SocketAddr) -> Result<String, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([AS_CLIENT, what, &server.to_string()]);
@@ -59,7 +59,7 @@ fn wrapped(case: &Case, folder: &Path, what: &str, server: SocketAddr) -> Result
     }
 }
 
-/// This program as a client.
+/// The main function of this program as a client.
 pub fn run_as_client(what: &str, server: &str) -> Result<(), Box<dyn Error>> {
     let server = server.parse()?;
     match what {

@@ -1,15 +1,15 @@
-//! A server at work, bare or with the library beside its company.
+//! A running server, bare or with the library, in its company.
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{End, Process, run};
+use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Profile, library};
 
 use crate::cases::{Case, FAKED};
@@ -17,7 +17,7 @@ use crate::cases::{Case, FAKED};
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 const BUILDS_WITHIN: Duration = Duration::from_secs(100);
 
-/// What the server prints, before its port.
+/// The server prints this, then its port.
 const LISTENING: &str = "listening on 127.0.0.1:";
 
 /// A running server; it is killed when this goes out of scope.
@@ -42,7 +42,7 @@ impl Case {
         }
     }
 
-    /// Makes `command` run in this company; with the library, if there is a folder for its logs.
+    /// Makes `command` run in this company, and with the library if there is a folder for its logs.
     pub fn prepare(&self, command: &mut Command, folder: &Path, logs: Option<&Path>) {
         let library = library(Profile::Release);
         bare(command);
@@ -99,19 +99,19 @@ impl Server {
         self.process.is_alive()
     }
 
-    /// How it ended, if it did before long.
+    /// How it ended; `None` if it has not within `patience`.
     pub fn end(&mut self, patience: Duration) -> std::io::Result<Option<End>> {
         self.process.wait(patience)
     }
 
-    /// Whether it has `library` in its memory.
+    /// Whether `library` is in its memory map.
     pub fn has_loaded(&self, library: &Path) -> std::io::Result<bool> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.process.id()))?;
         let name = library.canonicalize()?;
         Ok(maps.lines().any(|line| line.ends_with(&*name.to_string_lossy())))
     }
 
-    /// All that it has said since it said where it listens.
+    /// Its output after the line with its port.
     pub fn said(&self) -> std::io::Result<String> {
         let stdout = fs::read_to_string(&self.stdout)?;
         let later: Vec<&str> = stdout.lines().skip(1).collect();
@@ -120,7 +120,7 @@ impl Server {
 }
 
 fn command(words: &[String], folder: &Path) -> Command {
-    // What was built is in the folder.
+    // A server that was built lies in the folder.
     let program = match words[0].strip_prefix("./") {
         Some(built) => folder.join(built),
         None => PathBuf::from(&words[0]),
@@ -130,7 +130,7 @@ fn command(words: &[String], folder: &Path) -> Command {
     command
 }
 
-/// Fakeroot's daemon and the key to it. Its own script would leave the daemon behind when the tests end in haste.
+/// Fakeroot's daemon and the key to it. Fakeroot's own script would leave the daemon running if the tests are killed.
 fn start_faked(folder: &Path) -> Result<(Process, String), Box<dyn Error>> {
     let output = folder.join("faked");
     let mut command = Command::new(FAKED);
@@ -142,18 +142,15 @@ fn start_faked(folder: &Path) -> Result<(Process, String), Box<dyn Error>> {
     Ok((process, key.to_string()))
 }
 
-/// The first line in `file`, once it is complete; `None` if `process` does not write it.
+/// The first line in `file`, once it is complete; `None` if `process` has not written it in time, or has died.
 fn first_line(file: &Path, process: &mut Process) -> Option<String> {
-    let deadline = Instant::now() + STARTS_WITHIN;
-    loop {
+    let line = wait_for(STARTS_WITHIN, || {
         let alive = process.is_alive();
-        let text = fs::read_to_string(file).ok()?;
-        if let Some((line, _)) = text.split_once('\n') {
-            return Some(line.to_string());
+        let text = fs::read_to_string(file).unwrap_or_default();
+        match text.split_once('\n') {
+            Some((line, _)) => Some(Some(line.to_string())),
+            None => (!alive).then_some(None),
         }
-        if !alive || Instant::now() > deadline {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+    });
+    line.flatten()
 }

@@ -1,4 +1,4 @@
-//! What stands behind the proxies: a server that never dies of SIGPIPE (Rust's runtime ignores it) and takes its time.
+//! The server that the proxies forward to. It is slow, and never dies of SIGPIPE: Rust's runtime ignores the signal.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-/// What its clients ask; the answer is always the same.
+/// The request of its clients; the answer is always the same.
 pub const REQUEST: &[u8] = b"ann\n";
 
 const PIECES: usize = 25;
@@ -27,7 +27,7 @@ pub fn address() -> SocketAddr {
     })
 }
 
-/// A client may leave at any time: then its turn is over.
+/// An error ends the thread: the client has left.
 fn serve(mut client: TcpStream) -> io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
     client.set_write_timeout(Some(Duration::from_secs(5)))?;

@@ -1,88 +1,65 @@
-//! Real servers whose clients vanish: bare, the server or the worker dies of SIGPIPE; preloaded, it lives, answers as
+//! Real servers whose clients vanish. Bare, the server or its worker dies of SIGPIPE. Preloaded, it lives and answers as
 //! before, and the log names the clients that vanished and no others.
-//!
-//! A server that cannot be run here is skipped by name and counted as ignored, not as passed.
 
 mod backend;
 mod servers;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use nopipe_tests::clients::{Departure, first_response, half_close, stay, storm, vanish};
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
+use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Process};
+use nopipe_tests::suite::{Failed, Suite, ensure};
+use nopipe_tests::table::Table;
+use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Library, Profile, library, scratch_dir};
 
-use servers::{SERVERS, Server, Site, Victim, program_path};
+use servers::{SERVERS, Server, Site, Victim};
 
 const CLIENTS: usize = 200;
 
-/// By luck of timing a bare server may survive a storm, but not many of them.
+/// A bare server may survive one storm by luck of timing, but not this many.
 const STORMS_MAX: usize = 5;
 
-/// By luck of timing the whole response may be in the kernel's buffers before the client vanishes: then nothing fails.
+/// The whole response may be in the kernel's buffers before the client vanishes, and then no write fails. That is luck of
+/// timing, so the test tries again.
 const TRIES_MAX: usize = 5;
 
-/// At least so many clients must be reported, whatever is left out to limit the rate.
+/// At least this many clients must be reported: the burst that the rate limit allows.
 const LINES_MIN: usize = 20;
 
 /// How long a line may take to appear, or a server to die.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// More than the kernel buffers on a loopback connection that is not read, in pieces few enough for a worker that
-/// ignores errors to come to its end.
+/// More than the kernel buffers on a loopback connection that is not read, and little enough for a worker that ignores
+/// errors to reach its end soon.
 const BIG: usize = 4_000_000;
 
-/// What the server says goes to this file of its scratch folder.
+/// The server's output goes to this file of its scratch folder.
 const OUTPUT: &str = "output";
 
-/// What the servers came to, for the table at the end.
-static TABLE: Mutex<BTreeMap<&str, [String; 4]>> = Mutex::new(BTreeMap::new());
+/// The results of the servers, for the table at the end.
+static TABLE: Table<4> = Table::new(["language", "bare", "preloaded", "lines / vanished"]);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if !arguments.list {
-        println!("testing build-id {}", library(Profile::Release).build_id);
+    let mut suite = Suite::new("real_servers");
+    suite.build(&[Profile::Release]);
+    for server in &SERVERS {
+        suite.test(server.name, server.needs, || run(server));
     }
-    let trials = SERVERS.iter().map(|server| {
-        let missing = server.missing();
-        if let Some(reason) = &missing {
-            eprintln!("SKIP {}: {reason}", server.name);
-            add_row(server, "skipped", reason, "");
-        }
-        Trial::test(server.name, || run(server)).with_ignored_flag(missing.is_some())
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if !arguments.list {
-        print_table();
-    }
-    conclusion.exit_code()
+    suite.run_then(|| TABLE.print())
 }
 
 fn add_row(server: &Server, bare: &str, preloaded: &str, lines: &str) {
-    let row = [server.language, bare, preloaded, lines].map(String::from);
-    TABLE
-        .lock()
-        .expect("no row was left half written")
-        .insert(server.name, row);
-}
-
-fn print_table() {
-    let heading = ["language", "bare", "preloaded", "lines / vanished"].map(String::from);
-    let table = TABLE.lock().expect("no row was left half written");
-    for (name, [language, bare, preloaded, lines]) in std::iter::once((&"server", &heading)).chain(table.iter()) {
-        println!("{name:12} | {language:8} | {bare:28} | {preloaded:28} | {lines}");
-    }
+    TABLE.add(server.name, [server.language, bare, preloaded, lines].map(String::from));
 }
 
 fn run(server: &Server) -> Result<(), Failed> {
@@ -102,14 +79,14 @@ fn big_file() -> Vec<u8> {
     lines.take(BIG).collect()
 }
 
-/// The end of what the server that ran last said.
+/// The end of the output of the server that ran last.
 fn end_of_output(scratch: &Path) -> String {
     let output = fs::read(scratch.join(OUTPUT)).unwrap_or_default();
     let tail = &output[output.len().saturating_sub(1000)..];
     String::from_utf8_lossy(tail).into_owned()
 }
 
-/// The good response, and how the server or a worker died.
+/// Returns the good response, and how the server or a worker died.
 fn run_bare(server: &Server, scratch: &Path) -> Result<(Vec<u8>, String), String> {
     let mut running = Running::start(server, scratch, None)?;
     let address = running.address;
@@ -135,7 +112,7 @@ fn run_bare(server: &Server, scratch: &Path) -> Result<(Vec<u8>, String), String
     Err("it survived".to_string())
 }
 
-/// The whole of it under the library; `good` is the response without. Tells how many clients were reported.
+/// Runs the server under the library; `good` is the response without it. Returns how many clients were reported.
 fn run_preloaded(server: &Server, scratch: &Path, good: &[u8]) -> Result<String, String> {
     let logs = scratch_dir("logs");
     let preload = (library(Profile::Release), logs.path());
@@ -176,11 +153,7 @@ fn run_preloaded(server: &Server, scratch: &Path, good: &[u8]) -> Result<String,
     Ok(format!("{} / {}", events.len(), vanished.len()))
 }
 
-fn ensure(holds: bool, what: impl Display) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what.to_string()) }
-}
-
-/// A client that half-closes still gets the whole response, if the server is one that serves such clients.
+/// A client that half-closes still gets the whole response, if the server serves such clients.
 fn check_half_close(server: &Server, address: SocketAddr, whole: impl Fn(&[u8]) -> bool) -> Result<(), String> {
     if !server.answers_after_fin {
         return Ok(());
@@ -207,20 +180,15 @@ fn vanish_until_reported(
     Ok(false)
 }
 
-/// Whether the log names `client` before long.
+/// Whether the log names `client` within [`SETTLE`].
 fn has_line(logs: &Path, client: SocketAddr) -> Result<bool, String> {
     let client = client.to_string();
-    let deadline = Instant::now() + SETTLE;
-    loop {
+    let look = || {
         let events = event::read_dir(logs)?;
-        if events.iter().any(|event| event.get("peer") == Some(&client)) {
-            return Ok(true);
-        }
-        if Instant::now() > deadline {
-            return Ok(false);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+        let named = events.iter().any(|event| event.get("peer") == Some(&client));
+        Ok(named.then_some(true))
+    };
+    wait_for(SETTLE, || look().transpose()).unwrap_or(Ok(false))
 }
 
 /// Many clients are reported; each event is about one that vanished, and is the only one about it.
@@ -242,7 +210,7 @@ fn check_events(events: &[Event], vanished: &[SocketAddr]) -> Result<(), String>
     ensure(lines >= LINES_MIN, format_args!("only {lines} lines"))
 }
 
-/// A server at work. It and its workers are killed when this goes out of scope.
+/// A running server. It and its workers are killed when this goes out of scope.
 struct Running {
     process: Process,
     address: SocketAddr,
@@ -250,7 +218,7 @@ struct Running {
 }
 
 impl Running {
-    /// Starts the server, under the library if there is one with a folder for its logs.
+    /// Starts the server; under the library, if `preload` gives one and a folder for its logs.
     fn start(server: &Server, scratch: &Path, preload: Option<(&Library, &Path)>) -> Result<Self, String> {
         let site = Site {
             address: free_address().map_err(|error| error.to_string())?,
@@ -279,7 +247,7 @@ impl Running {
         })
     }
 
-    /// How the server ended. Its workers are killed then too.
+    /// How the server ended; then its workers are killed too. `None` if it is running after `patience`.
     fn end(&mut self, patience: Duration) -> Result<Option<End>, String> {
         self.process.wait(patience).map_err(|error| error.to_string())
     }
@@ -294,10 +262,10 @@ impl Running {
     }
 }
 
-/// The same command under strace, which tells how workers die: their parent may not. The tracer puts itself in the
-/// background (`-D`), so that the server is our child, and does not load the library itself.
+/// The same command under strace, which logs how workers die: their parent may not. With `-D` the tracer runs in the
+/// background, so that the server is our child. The tracer itself does not load the library.
 fn traced(command: &Command, trace: &Path) -> Command {
-    let mut traced = Command::new(program_path("strace"));
+    let mut traced = Command::new(program("strace"));
     traced.args(["-D", "-f", "-qq", "-e", "trace=none", "-e", "signal=PIPE", "-o"]);
     traced.arg(trace);
     for (name, value) in command.get_envs() {
@@ -313,7 +281,7 @@ fn traced(command: &Command, trace: &Path) -> Command {
     traced
 }
 
-/// An address of the loopback interface whose port nobody uses now.
+/// An address of the loopback interface with a port that is free now.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -1,12 +1,13 @@
 //! The servers: unmodified programs from Debian's packages, and scripts in the documented idiom of their runtime.
 //!
-//! How they were found, and what others do: docs/real-servers.md.
+//! docs/real-servers.md says how they were found, and how other servers behave.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nopipe_tests::workspace;
+use nopipe_tests::program::program;
+use nopipe_tests::suite::Need;
 
 use crate::backend;
 
@@ -32,15 +33,18 @@ pub struct Server {
     pub name: &'static str,
     pub language: &'static str,
     pub victim: Victim,
-    /// What must be installed; the first one is the server, or what runs it.
-    programs: &'static [&'static str],
-    perl_module: Option<&'static str>,
-    /// Whether it goes on answering a client after that client's FIN. One that stops then serves no half-closing
-    /// client, bare or not, and may have no write that fails.
+    /// The server, or its interpreter.
+    program: &'static str,
+    pub needs: &'static [Need],
+    /// Whether it goes on answering a client after that client's FIN. A server that stops then serves no half-closing
+    /// client, bare or preloaded, and perhaps no write of it fails.
     pub answers_after_fin: bool,
     pub request: &'static [u8],
     arguments: fn(&Site) -> Vec<String>,
 }
+
+const STRACE: Need = Need::Program("strace", "strace");
+const TCPSERVER: Need = Need::Program("tcpserver", "ucspi-tcp");
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.0\r\n\r\n";
 
@@ -49,8 +53,8 @@ pub const SERVERS: [Server; 7] = [
         name: "game.py",
         language: "Python",
         victim: Victim::Server,
-        programs: &["python3"],
-        perl_module: None,
+        program: "python3",
+        needs: &[Need::Program("python3", "python3")],
         answers_after_fin: true,
         request: b"ann\n",
         arguments: |site| vec![script("game.py"), site.port()],
@@ -59,8 +63,8 @@ pub const SERVERS: [Server; 7] = [
         name: "oneshot.pl",
         language: "Perl",
         victim: Victim::Server,
-        programs: &["perl"],
-        perl_module: None,
+        program: "perl",
+        needs: &[Need::Program("perl", "perl")],
         answers_after_fin: true,
         request: b"ann\n",
         arguments: |site| vec![script("oneshot.pl"), site.port()],
@@ -69,8 +73,8 @@ pub const SERVERS: [Server; 7] = [
         name: "HTTP::Daemon",
         language: "Perl",
         victim: Victim::Server,
-        programs: &["perl"],
-        perl_module: Some("HTTP::Daemon"),
+        program: "perl",
+        needs: &[Need::Perl("HTTP/Daemon.pm", "libhttp-daemon-perl")],
         answers_after_fin: true,
         request: GET_BIG,
         arguments: |site| vec![script("httpd.pl"), site.port(), site.folder()],
@@ -79,8 +83,8 @@ pub const SERVERS: [Server; 7] = [
         name: "counter.scm",
         language: "Scheme",
         victim: Victim::Server,
-        programs: &["guile"],
-        perl_module: None,
+        program: "guile",
+        needs: &[Need::Program("guile", "guile-3.0")],
         answers_after_fin: true,
         request: b"ann\n",
         arguments: |site| {
@@ -92,18 +96,18 @@ pub const SERVERS: [Server; 7] = [
         name: "micro-httpd",
         language: "C",
         victim: Victim::Worker,
-        programs: &["tcpserver", "micro-httpd"],
-        perl_module: None,
+        program: "tcpserver",
+        needs: &[STRACE, TCPSERVER, Need::Program("micro-httpd", "micro-httpd")],
         answers_after_fin: true,
         request: GET_BIG,
-        arguments: |site| tcpserver(site, [program_path("micro-httpd"), site.folder()]),
+        arguments: |site| tcpserver(site, [path("micro-httpd"), site.folder()]),
     },
     Server {
         name: "simpleproxy",
         language: "C",
         victim: Victim::Worker,
-        programs: &["simpleproxy"],
-        perl_module: None,
+        program: "simpleproxy",
+        needs: &[STRACE, Need::Program("simpleproxy", "simpleproxy")],
         answers_after_fin: false,
         request: backend::REQUEST,
         arguments: |site| {
@@ -115,11 +119,11 @@ pub const SERVERS: [Server; 7] = [
         name: "ticker.sh",
         language: "shell",
         victim: Victim::Worker,
-        programs: &["tcpserver", "sh"],
-        perl_module: None,
+        program: "tcpserver",
+        needs: &[STRACE, TCPSERVER],
         answers_after_fin: true,
         request: b"ann\n",
-        arguments: |site| tcpserver(site, [program_path("sh"), script("ticker.sh")]),
+        arguments: |site| tcpserver(site, [path("sh"), script("ticker.sh")]),
     },
 ];
 
@@ -141,24 +145,8 @@ impl Site {
 }
 
 impl Server {
-    /// Why the server cannot be run here.
-    pub fn missing(&self) -> Option<String> {
-        let tracer = (self.victim == Victim::Worker).then_some("strace");
-        let mut programs = self.programs.iter().copied().chain(tracer);
-        if let Some(program) = programs.find(|program| find_program(program).is_none()) {
-            return Some(format!("{program} is not installed"));
-        }
-        let module = self.perl_module?;
-        let loads = Command::new(program_path("perl"))
-            .args([&format!("-M{module}"), "-e", "1"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        (!loads).then(|| format!("perl has no {module}"))
-    }
-
     pub fn command(&self, site: &Site) -> Command {
-        let mut command = Command::new(program_path(self.programs[0]));
+        let mut command = Command::new(program(self.program));
         command.args((self.arguments)(site)).stdin(Stdio::null());
         command
     }
@@ -169,20 +157,6 @@ fn script(name: &str) -> String {
     path.join(name).display().to_string()
 }
 
-pub fn program_path(name: &str) -> String {
-    let path = find_program(name).unwrap_or_else(|| panic!("{name} was there before"));
-    path.display().to_string()
-}
-
-/// The distribution's program comes first: one in PATH may be a version manager's shell script. A user's PATH may lack
-/// the folders for servers. `tests/servers/unpack` fills the last one.
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    ["/usr/bin", "/usr/sbin", "/bin"]
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .chain([workspace().join("target/servers/usr/sbin")])
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
+fn path(name: &str) -> String {
+    program(name).display().to_string()
 }

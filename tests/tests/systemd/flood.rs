@@ -1,5 +1,5 @@
-//! Hundreds of players leave at once. journald has a limit for each service, and what is over it is lost, the server's
-//! own lines first of all: the library stays below, and tells exactly how much it left out.
+//! Hundreds of players leave at once. journald limits the lines of each service and drops the rest, the server's own lines
+//! among them. The library stays below that limit, and counts exactly the lines that it left out.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -7,20 +7,21 @@ use std::thread;
 use std::time::Duration;
 
 use nopipe_tests::clients::Departure;
+use nopipe_tests::suite::ensure;
 use serde_json::Value;
 
 use crate::journal::{PEER_VANISHED, field, number};
 use crate::machine::{Machine, wait_for};
 use crate::unit::{JOIN, SERVER, Unit};
-use crate::{Test, expect, test};
+use crate::{Test, test};
 
 const CLIENTS: usize = 600;
 
-/// journald's limit for the service: far lower than its default (10000 in 30 s), so that few clients are enough to show
-/// what it does. That is what a machine with a hundred such services would see.
+/// journald's limit for the service: far lower than its default (10000 in 30 s), so that few clients are enough to exceed
+/// it. A machine with a hundred such services would exceed the default.
 const LIMIT: &str = "LogRateLimitIntervalSec=3s\nLogRateLimitBurst=100";
 
-/// A little longer than the interval of [`LIMIT`]: journald tells what it left out with the next line after that.
+/// A little longer than the interval of [`LIMIT`]: journald reports its dropped lines with the next line after that.
 const INTERVAL: Duration = Duration::from_millis(3200);
 
 pub fn tests() -> Vec<Test> {
@@ -34,24 +35,24 @@ fn stays_below(machine: &Machine) -> Result<(), String> {
     let unit = Unit::start(machine, "flood", LIMIT)?;
     unit.protect("")?;
     flood(&unit)?;
-    // This one's line tells what the flood left out.
+    // The line of this client counts the lines that the flood left out.
     let last = unit.client_vanishes(Departure::Reset)?;
     let port = format!("NOPIPE_PEER_PORT={}", last.port());
     unit.events(1, &[PEER_VANISHED, &port])?;
     let events = unit.events(1, &[PEER_VANISHED])?;
     let left_out = sum(&events, "NOPIPE_SUPPRESSED")? + sum(&events, "NOPIPE_DROPPED")?;
-    let told = (events.len(), left_out);
-    expect(events.len() + left_out == CLIENTS + 1, told)?;
-    expect((20..100).contains(&events.len()), told)?;
+    let counted = (events.len(), left_out);
+    ensure(events.len() + left_out == CLIENTS + 1, format!("{counted:?}"))?;
+    ensure((20..100).contains(&events.len()), format!("{counted:?}"))?;
     counters_agree(&unit, events.len(), left_out)?;
     println!("    {CLIENTS} players: {} lines, {left_out} left out", events.len());
     let suppressed = suppressed_by_journald(machine, &unit)?;
-    expect(suppressed.is_empty(), suppressed)?;
+    ensure(suppressed.is_empty(), format!("{suppressed:?}"))?;
     unit.answers()?;
-    expect(unit.fate()?.active, "the server is dead")
+    ensure(unit.fate()?.active, "the server is dead")
 }
 
-/// `nopipe status` reads from the server's memory what the journal tells.
+/// The counters that `nopipe status` reads from the server's memory agree with the journal.
 fn counters_agree(unit: &Unit, lines: usize, left_out: usize) -> Result<(), String> {
     let pid = unit.fate()?.main_pid;
     let text = unit.machine.run(&format!("nopipe status --json {pid}"))?;
@@ -62,7 +63,7 @@ fn counters_agree(unit: &Unit, lines: usize, left_out: usize) -> Result<(), Stri
         counter("lines")?,
         counter("suppressed")? + counter("dropped")?,
     ];
-    expect(
+    ensure(
         counted == [CLIENTS + 1, lines, left_out].map(|count| count as u64),
         &text,
     )
@@ -73,13 +74,13 @@ fn goes_beyond(machine: &Machine) -> Result<(), String> {
     unit.protect("Environment=NOPIPE_RATE=1000000/1000000")?;
     flood(&unit)?;
     unit.client_vanishes(Departure::Reset)?;
-    wait_for("journald's remark", || {
+    wait_for("journald's own line about the limit", || {
         Ok(Some(suppressed_by_journald(machine, &unit)?).filter(|lines| !lines.is_empty()))
     })?;
     unit.answers()
 }
 
-/// All join, and all leave; then it is quiet for as long as journald counts.
+/// All clients join, and all leave. Then the interval of journald's limit passes without a line.
 fn flood(unit: &Unit) -> Result<(), String> {
     let played = unit.machine.in_network(|| {
         let players: Vec<TcpStream> = (0..CLIENTS).map(|_| join()).collect::<io::Result<_>>()?;
@@ -91,7 +92,7 @@ fn flood(unit: &Unit) -> Result<(), String> {
     Ok(())
 }
 
-/// A player who has got the first of the ticks.
+/// A player that has received its first tick.
 fn join() -> io::Result<TcpStream> {
     let mut player = TcpStream::connect(SERVER)?;
     player.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -105,7 +106,7 @@ fn sum(events: &[Value], name: &str) -> Result<usize, String> {
     with_it.map(|event| number(event, name)).sum()
 }
 
-/// What journald says about the service's lines that it did not take.
+/// journald's own lines about lines of the service that it dropped.
 fn suppressed_by_journald(machine: &Machine, unit: &Unit) -> Result<Vec<String>, String> {
     let entries = machine.journal(&["SYSLOG_IDENTIFIER=systemd-journald"])?;
     let messages = entries.iter().map(|entry| field(entry, "MESSAGE").map(String::from));

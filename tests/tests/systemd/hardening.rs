@@ -1,13 +1,14 @@
-//! What units are hardened with: each alone, and all at once. Bare the server dies; with the drop-in it lives, and the
+//! The options that harden units, each alone and all at once. Bare the server dies; with the drop-in it lives, and the
 //! journal gets the event.
 
 use nopipe_tests::clients::Departure;
 use nopipe_tests::event::Event;
+use nopipe_tests::suite::ensure;
 
 use crate::journal::{PEER_VANISHED, field};
 use crate::machine::{Machine, wait_for};
 use crate::unit::Unit;
-use crate::{Test, dies, expect, test};
+use crate::{Test, dies, test};
 
 /// How the event reaches the journal.
 #[derive(Clone, Copy)]
@@ -91,5 +92,5 @@ fn lives(machine: &Machine, number: usize, hardening: &Hardening) -> Result<(), 
         Ok((events.filter(about_client).count() == 1).then_some(()))
     })?;
     unit.answers()?;
-    expect(unit.fate()?.active, "the server is dead")
+    ensure(unit.fate()?.active, "the server is dead")
 }

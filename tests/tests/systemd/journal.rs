@@ -1,4 +1,4 @@
-//! What arrives in the journal, and what `journalctl` finds there.
+//! The events in the journal, and how `journalctl` finds them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,17 +6,18 @@ use std::fs;
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::clients::Departure;
 use nopipe_tests::event::Event;
+use nopipe_tests::suite::ensure;
 use nopipe_tests::workspace;
 use serde_json::Value;
 
 use crate::machine::Machine;
 use crate::unit::{PROGRAM, SERVER, Unit};
-use crate::{Test, expect, test};
+use crate::{Test, test};
 
 /// Matches every event of a connection.
 pub const PEER_VANISHED: &str = "MESSAGE_ID=5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
 
-/// Matches what the library has to say of itself.
+/// Matches the lines that the library logs about itself.
 const NOTICE: &str = "MESSAGE_ID=c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 
 /// The fields of a TCP peer's event. `errno` is there twice, as a name and as a number.
@@ -45,8 +46,8 @@ const UNIX_FIELDS: [&str; 3] = ["NOPIPE_PEER_PID", "NOPIPE_PEER_UID", "NOPIPE_PE
 pub fn tests() -> Vec<Test> {
     vec![
         test("journal: every field of a TCP peer", tcp_fields),
-        test("journal: unix peers, whatever they are called", unix_fields),
-        test("journal: what the library says of itself", notices),
+        test("journal: unix peers with any name", unix_fields),
+        test("journal: the library's warnings", notices),
         test("journalctl: finds by MESSAGE_ID and by address", found),
         test("journalctl -x: the catalog explains", explained),
     ]
@@ -72,7 +73,7 @@ fn tcp_fields(machine: &Machine) -> Result<(), String> {
         return Err(format!("not one event: {events:?}"));
     };
     let names: BTreeSet<&str> = names(entry).collect();
-    expect(names == BTreeSet::from(TCP_FIELDS), names)?;
+    ensure(names == BTreeSet::from(TCP_FIELDS), format!("{names:?}"))?;
     let (pid, peer, local) = (unit.fate()?.main_pid, client.port(), SERVER.port());
     for (name, value) in [
         ("NOPIPE_PEER_ADDR", &client.ip().to_string()),
@@ -86,7 +87,7 @@ fn tcp_fields(machine: &Machine) -> Result<(), String> {
         ("_SYSTEMD_UNIT", &unit.name),
         ("_PID", &pid.to_string()),
     ] {
-        expect(field(entry, name)? == value, format!("{name} is not {value}: {entry}"))?;
+        ensure(field(entry, name)? == value, format!("{name} is not {value}: {entry}"))?;
     }
     let errno = match field(entry, "NOPIPE_CAUSE")? {
         "reset" => ("ECONNRESET", libc::ECONNRESET),
@@ -94,16 +95,16 @@ fn tcp_fields(machine: &Machine) -> Result<(), String> {
         other => return Err(format!("cause {other}: {entry}")),
     };
     let logged = (field(entry, "NOPIPE_ERRNO")?, number(entry, "ERRNO")? as i32);
-    expect(logged == errno, logged)?;
+    ensure(logged == errno, format!("{logged:?}"))?;
     let priority = match number(entry, "NOPIPE_UNDELIVERED")? {
         0 => "6",
         _ => "5",
     };
-    expect(field(entry, "PRIORITY")? == priority, entry)?;
+    ensure(field(entry, "PRIORITY")? == priority, entry)?;
     is_as_in_message(entry)
 }
 
-/// The fields that are the library's, or that it sets.
+/// The names of the fields that the library sets.
 fn names(entry: &Value) -> impl Iterator<Item = &str> {
     let names = entry.as_object().into_iter().flat_map(|entry| entry.keys());
     names
@@ -111,10 +112,10 @@ fn names(entry: &Value) -> impl Iterator<Item = &str> {
         .filter(|name| name.starts_with("NOPIPE_") || ["ERRNO", "SYSLOG_IDENTIFIER"].contains(name))
 }
 
-/// MESSAGE is the text line, without what the journal knows anyway; each of its fields is a field of the entry.
+/// MESSAGE is the text line without the fields that journald adds itself; each of its fields is a field of the entry.
 fn is_as_in_message(entry: &Value) -> Result<(), String> {
     let event = Event::parse(field(entry, "MESSAGE")?)?;
-    expect(event.fields.len() >= 9, &event)?;
+    ensure(event.fields.len() >= 9, &event)?;
     for (key, value) in &event.fields {
         let same = match key.as_str() {
             "peer" | "local" => {
@@ -131,7 +132,7 @@ fn is_as_in_message(entry: &Value) -> Result<(), String> {
             }
             _ => field(entry, &format!("NOPIPE_{}", key.to_uppercase()))? == value,
         };
-        expect(same, format!("{key}: {entry}"))?;
+        ensure(same, format!("{key}: {entry}"))?;
     }
     Ok(())
 }
@@ -146,7 +147,7 @@ fn unix_fields(machine: &Machine) -> Result<(), String> {
             "systemd-run --quiet --wait --working-directory=/tmp --property=IgnoreSIGPIPE=no \
              --setenv=LD_PRELOAD=libnopipe.so /usr/local/bin/unix_peer {case}"
         ))?;
-        // Not by _SYSTEMD_UNIT: the program may have ended before journald looks where it belongs.
+        // Not by _SYSTEMD_UNIT: the program may have ended before journald looks up its unit.
         let entries = machine.journal(&["SYSLOG_IDENTIFIER=unix_peer", PEER_VANISHED])?;
         let (Some(entry), true) = (entries.last(), entries.len() == number + 1) else {
             return Err(format!("{case}: not one event more: {entries:?}"));
@@ -154,7 +155,7 @@ fn unix_fields(machine: &Machine) -> Result<(), String> {
         for name in UNIX_FIELDS {
             field(entry, name)?;
         }
-        expect(field(entry, "NOPIPE_PEER_COMM")? == "gone peer", entry)?;
+        ensure(field(entry, "NOPIPE_PEER_COMM")? == "gone peer", entry)?;
         is_as_in_message(entry)?;
     }
     Ok(())
@@ -167,10 +168,10 @@ fn notices(machine: &Machine) -> Result<(), String> {
     let [entry] = &entries[..] else {
         return Err(format!("not one notice: {entries:?}"));
     };
-    expect(field(entry, "PRIORITY")? == "4", entry)?;
+    ensure(field(entry, "PRIORITY")? == "4", entry)?;
     let message = field(entry, "MESSAGE")?;
     let named = message.contains("NOPIPE_LEVEL") && message.contains("loud");
-    expect(named, message)
+    ensure(named, message)
 }
 
 fn found(machine: &Machine) -> Result<(), String> {
@@ -184,16 +185,19 @@ fn found(machine: &Machine) -> Result<(), String> {
         let port = format!("NOPIPE_PEER_PORT={}", client.port());
         let of_unit = format!("_SYSTEMD_UNIT={}", unit.name);
         let entries = machine.journal(&[&of_unit, PEER_VANISHED, &address, &port])?;
-        expect(entries.len() == 1, format!("{client}: {entries:?}"))?;
+        ensure(entries.len() == 1, format!("{client}: {entries:?}"))?;
     }
     let nobody = machine.journal(&["NOPIPE_PEER_ADDR=203.0.113.7"])?;
-    expect(nobody.is_empty(), nobody)?;
-    // Every event, of every service, by what does not depend on the text.
+    ensure(nobody.is_empty(), format!("{nobody:?}"))?;
+    // All events of all services, by their MESSAGE_ID.
     let all = machine.journal(&[PEER_VANISHED])?;
-    expect(all.iter().all(|entry| entry["NOPIPE_CAUSE"].is_string()), all)
+    ensure(
+        all.iter().all(|entry| entry["NOPIPE_CAUSE"].is_string()),
+        format!("{all:?}"),
+    )
 }
 
-/// The catalog that is shipped, installed as its users would.
+/// The shipped catalog, installed as a user would.
 fn explained(machine: &Machine) -> Result<(), String> {
     let catalog = fs::read(workspace().join("dist/nopipe.catalog")).map_err(|error| error.to_string())?;
     machine.write("/usr/lib/systemd/catalog/nopipe.catalog", catalog)?;
@@ -209,9 +213,9 @@ fn explained(machine: &Machine) -> Result<(), String> {
         format!("Subject: A peer of {PROGRAM} vanished"),
         "Subject: libnopipe has a remark".to_string(),
     ] {
-        expect(explained.contains(&part), format!("no {part:?} in {explained}"))?;
+        ensure(explained.contains(&part), format!("no {part:?} in {explained}"))?;
     }
-    // Every variable of the catalog was found.
+    // No variable of the catalog is left unfilled.
     let left: Vec<&str> = explained.lines().filter(|line| line.contains("@NOPIPE_")).collect();
-    expect(left.is_empty(), left)
+    ensure(left.is_empty(), format!("{left:?}"))
 }

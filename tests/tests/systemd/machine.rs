@@ -1,20 +1,23 @@
 //! A real systemd, the one of the host's Debian, booted in a container: its own processes, network and journal.
 //!
-//! debootstrap makes the root file system once; it is kept beside what cargo builds, and no run changes it (the container
-//! writes to an overlay in memory). A boot takes half a second.
+//! debootstrap makes the root file system once. It is kept in cargo's target folder, and no run changes it: the container
+//! writes to an overlay in memory. A boot takes half a second.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nopipe_tests::namespace::own_mounts;
 use nopipe_tests::run::{End, Process, run};
 use nopipe_tests::scratch_dir;
+use nopipe_tests::suite::Need;
+use nopipe_tests::wait;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -27,20 +30,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// For debootstrap, which downloads 70 packages and installs them: 50 to 120 seconds.
 const DEBOOTSTRAP_TIMEOUT: Duration = Duration::from_secs(400);
 
-/// Where nothing is expected to change any more.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Programs of the host, and their Debian packages.
-const TOOLS: [(&str, &str); 6] = [
-    ("systemd-nspawn", "systemd-container"),
-    ("journalctl", "systemd"),
-    ("debootstrap", "debootstrap"),
-    ("apt-get", "apt"),
-    ("unshare", "util-linux"),
-    ("nsenter", "util-linux"),
+/// Needed to boot; the last check makes the root file system, the first time.
+pub const NEEDS: &[Need] = &[
+    Need::Root,
+    Need::OwnMounts,
+    Need::Program("systemd-nspawn", "systemd-container"),
+    Need::Program("journalctl", "systemd"),
+    Need::Program("debootstrap", "debootstrap"),
+    Need::Program("apt-get", "apt"),
+    Need::Program("nsenter", "util-linux"),
+    Need::Other(has_cgroup),
+    Need::Other(has_root),
 ];
 
-/// What both scripts do in a mount namespace of their own: a cgroup of version 2 for the container.
+/// The first lines of both scripts: a cgroup of version 2 for the container.
 const CGROUP: &str = r#"[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 cgroup=/sys/fs/cgroup/nopipe-test-$1
 "#;
@@ -55,32 +58,32 @@ exec systemd-nspawn --directory=\"$2\" --bind=\"$3\":/var/log/journal --boot --q
 
 const REMOVE_CGROUP: &str = "find $cgroup -depth -type d -exec rmdir {} +";
 
-/// Why no container can be booted here, or `None`.
-pub fn missing() -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("needs root".to_string());
-    }
-    for (tool, package) in TOOLS {
-        if !is_on_path(tool) {
-            return Some(format!("no {tool} (Debian package {package})"));
-        }
-    }
-    match output(own_mounts("").arg("-")) {
-        Ok(_) => None,
-        Err(error) => Some(format!("no namespaces here: {error}")),
-    }
+fn has_cgroup() -> Result<(), String> {
+    static CHECK: OnceLock<Result<(), String>> = OnceLock::new();
+    let check = || match output(with_cgroup("").arg("-")) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("needs cgroup version 2: {error}")),
+    };
+    CHECK.get_or_init(check).clone()
 }
 
-fn is_on_path(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
+fn has_root() -> Result<(), String> {
+    match root() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("needs the container's root file system: {error}")),
+    }
 }
 
 /// The root file system; the first time it is made.
 ///
 /// # Errors
-/// What debootstrap said last.
-pub fn root() -> Result<PathBuf, String> {
+/// The last lines of debootstrap.
+pub fn root() -> Result<&'static Path, String> {
+    static ROOT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    ROOT.get_or_init(make_root).as_deref().map_err(String::clone)
+}
+
+fn make_root() -> Result<PathBuf, String> {
     let codename = host_codename().map_err(|error| error.to_string())?;
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let root = cache.join(format!("systemd-{codename}"));
@@ -95,7 +98,7 @@ pub fn root() -> Result<PathBuf, String> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{}: {error}", partial.display())),
         _ => {}
     }
-    let mut debootstrap = own_mounts_of("debootstrap");
+    let mut debootstrap = own_mounts("debootstrap");
     debootstrap
         .args(["--variant=minbase", "--include=systemd,systemd-sysv,dbus", &codename])
         .arg(&partial)
@@ -105,7 +108,7 @@ pub fn root() -> Result<PathBuf, String> {
     Ok(root)
 }
 
-/// Such as `bookworm`: the same libc inside as outside, where library and server were built.
+/// Such as `bookworm`. Library and server are built outside, so the libc inside must be the same.
 fn host_codename() -> io::Result<String> {
     let release = fs::read_to_string("/etc/os-release")?;
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -114,7 +117,7 @@ fn host_codename() -> io::Result<String> {
         .ok_or_else(|| io::Error::other("/etc/os-release names no VERSION_CODENAME"))
 }
 
-/// The archive that this machine installs its own packages from.
+/// The archive from which this machine installs its own packages.
 fn mirror(codename: &str) -> Result<String, String> {
     let release = format!("Codename: {codename}");
     let mut command = Command::new("apt-get");
@@ -127,7 +130,7 @@ fn mirror(codename: &str) -> Result<String, String> {
         .ok_or_else(|| format!("apt knows no archive of {codename}"))
 }
 
-/// A booted container. It ends with this process, but is better halted.
+/// A booted container. It ends with this process, but [`Machine::halt`] also removes its cgroup.
 pub struct Machine {
     nspawn: Process,
     /// Its pid 1, as the host numbers it.
@@ -144,7 +147,7 @@ impl Machine {
         let start = || {
             fs::create_dir(state.path().join("journal"))?;
             let file = File::create(&console)?;
-            let mut command = own_mounts(BOOT);
+            let mut command = with_cgroup(BOOT);
             command.arg(cgroup_number()).arg(root).arg(state.path().join("journal"));
             command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
             Process::spawn(&mut command)
@@ -162,7 +165,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Runs the words of `line` inside; tells what it wrote to standard output.
+    /// Runs the words of `line` inside; returns its standard output.
     pub fn run(&self, line: &str) -> Result<String, String> {
         let leader = self.leader.to_string();
         let mut command = Command::new("nsenter");
@@ -190,7 +193,7 @@ impl Machine {
         PathBuf::from(format!("/proc/{}/root{inside}", self.leader))
     }
 
-    /// Does `work` in the container's network, in a thread that then ends, for it cannot be trusted to come back.
+    /// Does `work` in the container's network, in a thread of its own: the thread does not leave that network.
     pub fn in_network<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         let network = File::open(format!("/proc/{}/ns/net", self.leader))?;
         let enter = || move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network));
@@ -214,12 +217,12 @@ impl Machine {
         lines.lines().map(parse).collect()
     }
 
-    /// Ends it in order, and leaves nothing behind.
+    /// Shuts the container down and removes its cgroup.
     pub fn halt(mut self) -> Result<(), String> {
         let nspawn = Pid::from_raw(self.nspawn.id() as i32).ok_or("no pid")?;
         kill_process(nspawn, Signal::TERM).map_err(|error| error.to_string())?;
         let end = self.nspawn.wait(TIMEOUT).map_err(|error| error.to_string())?;
-        output(own_mounts(REMOVE_CGROUP).arg(cgroup_number()))?;
+        output(with_cgroup(REMOVE_CGROUP).arg(cgroup_number()))?;
         match end {
             Some(_) => Ok(()),
             None => Err("the container did not halt".to_string()),
@@ -230,34 +233,19 @@ impl Machine {
 /// Calls `look` until it finds something; at most for [`TIMEOUT`].
 ///
 /// # Errors
-/// What `look` says, or that nothing was found in time.
+/// The error of `look`, or that nothing was found in time.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>, String>) -> Result<T, String> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        if let Some(found) = look()? {
-            return Ok(found);
-        }
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain for {what}"));
-        }
-        thread::sleep(POLL);
-    }
+    wait::wait_for(TIMEOUT, || look().transpose()).unwrap_or_else(|| Err(format!("waited in vain for {what}")))
 }
 
-/// Two runs at once do not meet.
+/// Names this run's cgroup: two runs at the same time have two.
 fn cgroup_number() -> String {
     std::process::id().to_string()
 }
 
-fn own_mounts_of(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "--"]).arg(program);
-    command
-}
-
 /// A shell script in a mount namespace of its own; its first argument is the number of its cgroup.
-fn own_mounts(script: &str) -> Command {
-    let mut command = own_mounts_of("sh");
+fn with_cgroup(script: &str) -> Command {
+    let mut command = own_mounts("sh");
     command.arg("-ec").arg([CGROUP, script].concat()).arg("sh");
     command
 }
@@ -273,14 +261,14 @@ fn output(command: &mut Command) -> Result<String, String> {
     output_within(command, TIMEOUT)
 }
 
-/// What a command wrote, if it succeeded.
+/// The standard output of a command that succeeds.
 fn output_within(command: &mut Command, timeout: Duration) -> Result<String, String> {
     let outcome = run(command, timeout).map_err(|error| format!("{command:?}: {error}"))?;
     match outcome.end {
         End::Exit(0) => Ok(outcome.stdout),
         end => {
-            let said = [outcome.stdout, outcome.stderr].concat();
-            let last: Vec<&str> = said.lines().rev().take(5).collect();
+            let written = [outcome.stdout, outcome.stderr].concat();
+            let last: Vec<&str> = written.lines().rev().take(5).collect();
             Err(format!("{command:?}: {end}: {last:?}"))
         }
     }

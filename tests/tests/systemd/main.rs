@@ -1,7 +1,5 @@
-//! A legacy server under a real systemd, which journald logs: bare it dies of SIGPIPE; with the drop-in it lives, and the
-//! journal says who left. The same under what units are hardened with.
-//!
-//! Where no container can be booted every test is skipped by name and counted as ignored, not as passed.
+//! A legacy server under a real systemd and journald. Bare it dies of SIGPIPE; with the drop-in it lives, and the journal
+//! names the clients that left. The same holds in hardened units.
 
 mod flood;
 mod hardening;
@@ -9,20 +7,19 @@ mod journal;
 mod machine;
 mod unit;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Trial};
+use nopipe_tests::Profile;
 use nopipe_tests::clients::Departure;
-use nopipe_tests::{Profile, library};
+use nopipe_tests::suite::{Suite, ensure};
 
 use machine::{Machine, wait_for};
 use unit::Unit;
 
-/// Two of the server's ticks, and a little: so long it may take until it notices that a client has vanished.
+/// A little more than two of the server's ticks: it notices a vanished client within this time.
 const TICKS: Duration = Duration::from_millis(250);
 
 /// A test of the machine, and its name.
@@ -41,38 +38,26 @@ fn test(name: impl Into<String>, run: impl Fn(&Machine) -> Result<(), String> + 
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // One machine and one port; and in this thread, with which the machine would be killed.
-    arguments.test_threads = Some(1);
-    let root = match machine::missing() {
-        Some(reason) => Err(reason),
-        None if arguments.list => Ok(PathBuf::new()),
-        None => machine::root(),
-    };
-    if let Err(reason) = &root {
-        eprintln!("SKIP systemd: {reason}");
-    } else if !arguments.list {
-        println!("testing build-id {}", library(Profile::Release).build_id);
-    }
+    let mut suite = Suite::new("systemd");
+    // One machine and one port. The machine is killed with the thread that boots it, so that must be this one.
+    suite.one_at_a_time();
+    suite.build(&[Profile::Release]);
     let machine = Arc::new(OnceLock::new());
-    let trials = tests().into_iter().map(|Test { name, run }| match root.clone() {
-        Err(_) => Trial::test(format!("{name} (SKIPPED)"), || Ok(())).with_ignored_flag(true),
-        Ok(root) => {
-            let machine = machine.clone();
-            Trial::test(name, move || Ok(run(booted(&machine, &root)?)?))
-        }
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if let Some(Ok(machine)) = Arc::into_inner(machine).and_then(OnceLock::into_inner) {
-        machine.halt().expect("the container halts");
+    for Test { name, run } in tests() {
+        let machine = machine.clone();
+        suite.test(name, machine::NEEDS, move || run(booted(&machine)?));
     }
-    conclusion.exit_code()
+    suite.run_then(|| {
+        if let Some(Ok(machine)) = Arc::into_inner(machine).and_then(OnceLock::into_inner) {
+            machine.halt().expect("the container halts");
+        }
+    })
 }
 
-/// The machine, which the first test boots.
-fn booted<'m>(machine: &'m OnceLock<Result<Machine, String>>, root: &Path) -> Result<&'m Machine, String> {
+/// The machine. The first test boots it.
+fn booted(machine: &OnceLock<Result<Machine, String>>) -> Result<&Machine, String> {
     let boot = || {
-        let machine = Machine::boot(root)?;
+        let machine = Machine::boot(machine::root()?)?;
         unit::install(&machine)?;
         Ok(machine)
     };
@@ -103,9 +88,9 @@ fn lives(machine: &Machine) -> Result<(), String> {
     unit.events(Departure::ALL.len(), &[journal::PEER_VANISHED])?;
     unit.answers()?;
     let after = unit.fate()?;
-    expect(
+    ensure(
         before == after && after.active && (after.code, after.status) == (0, 0),
-        after,
+        format!("{after:?}"),
     )
 }
 
@@ -119,39 +104,39 @@ fn dies_again(machine: &Machine) -> Result<(), String> {
     dies(&unit)
 }
 
-/// SIGPIPE is a clean end to systemd, after which Restart=on-failure does nothing; with the drop-in it is none.
+/// To systemd death by SIGPIPE is a clean end, and Restart=on-failure does nothing. With the drop-in it is a failure.
 fn starts_again(machine: &Machine) -> Result<(), String> {
     let unit = Unit::start(machine, "restarted", "Restart=on-failure\nRestartSec=0")?;
     dies(&unit)?;
     unit.protect("")?;
     machine.run(&format!("systemctl kill --signal=PIPE {}", unit.name))?;
-    wait_for("the server's next life", || {
-        Ok((unit.fate()?.restarts == 1).then_some(()))
-    })?;
+    wait_for(
+        "the server's restart",
+        || Ok((unit.fate()?.restarts == 1).then_some(())),
+    )?;
     unit.wait_until_it_answers()
 }
 
 fn keeps_preload(machine: &Machine) -> Result<(), String> {
-    // A part of libc6 that does nothing unasked.
+    // A part of libc6 that does nothing unless its environment variable is set.
     let unit = Unit::start(machine, "preloads", "Environment=LD_PRELOAD=libpcprofile.so")?;
     unit.protect("")?;
     let maps = machine.run(&format!("cat /proc/{}/maps", unit.fate()?.main_pid))?;
     let loaded = |name| maps.lines().any(|line| line.ends_with(name));
-    expect(loaded("/libpcprofile.so") && loaded("/libnopipe.so"), &maps)
+    ensure(loaded("/libpcprofile.so") && loaded("/libnopipe.so"), &maps)
 }
 
-/// Bare, the server is killed by SIGPIPE when a client vanishes; at the latest when a few have, for one whose reset
-/// comes between the two writes of a tick gives an error and no signal.
+/// Bare, SIGPIPE kills the server when a client vanishes, at the latest after a few: a reset that comes between the two
+/// writes of a tick gives an error and no signal.
 fn dies(unit: &Unit) -> Result<(), String> {
     let fate = wait_for("the bare server's end", || {
-        // An error: it has died meanwhile.
+        // An error means that the server has died meanwhile.
         let _ = unit.client_vanishes(Departure::Reset);
         thread::sleep(TICKS);
         Ok(Some(unit.fate()?).filter(|fate| !fate.active))
     })?;
-    expect((fate.code, fate.status) == (libc::CLD_KILLED, libc::SIGPIPE), fate)
-}
-
-fn expect(holds: bool, what: impl std::fmt::Debug) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("{what:?}")) }
+    ensure(
+        (fate.code, fate.status) == (libc::CLD_KILLED, libc::SIGPIPE),
+        format!("{fate:?}"),
+    )
 }

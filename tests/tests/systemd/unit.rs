@@ -2,26 +2,25 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::Command;
 
 use nopipe_tests::c_program::c_program;
 use nopipe_tests::clients::{Departure, half_close, vanish};
-use nopipe_tests::{Profile, library, workspace};
+use nopipe_tests::library::launcher;
+use nopipe_tests::{Profile, library};
 use serde_json::Value;
 
 use crate::machine::{Machine, wait_for};
 
-/// Where the server listens, inside.
+/// The server's address, inside.
 pub const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
-/// A player joins; the server sends until somebody leaves.
+/// The request of a player that joins: the server sends until a player leaves.
 pub const JOIN: &[u8] = b"JOIN\n";
 
-/// The server's program, and so its identifier in the journal.
+/// The server's program; its identifier in the journal is the same.
 pub const PROGRAM: &str = "server";
 
-/// Where the library is, inside: where `LD_PRELOAD=libnopipe.so` finds it.
+/// The library's path, inside, where `LD_PRELOAD=libnopipe.so` finds it.
 pub fn library_path() -> String {
     format!("/usr/lib/{}-linux-gnu/libnopipe.so", std::env::consts::ARCH)
 }
@@ -29,29 +28,18 @@ pub fn library_path() -> String {
 /// Puts the library, the server and the launcher inside.
 pub fn install(machine: &Machine) -> Result<(), String> {
     machine.install(&library(Profile::Release).path, &library_path())?;
-    machine.install(&launcher()?, "/usr/local/bin/nopipe")?;
+    machine.install(launcher(), "/usr/local/bin/nopipe")?;
     machine.install(&c_program(PROGRAM), &format!("/usr/local/bin/{PROGRAM}"))
 }
 
-/// The launcher, built now, which cargo puts beside the library.
-fn launcher() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--release", "--package", "nopipe-cli"]);
-    match build.current_dir(workspace()).status() {
-        Ok(status) if status.success() => Ok(library(Profile::Release).path.with_file_name("nopipe")),
-        other => Err(format!("the launcher does not build: {other:?}")),
-    }
-}
-
-/// The service. It is stopped and disabled when this goes out of scope, so that another one can have the port.
+/// The service. It is stopped and disabled when this goes out of scope: the next one needs the port.
 pub struct Unit<'m> {
     pub machine: &'m Machine,
     /// With `.service`.
     pub name: String,
 }
 
-/// What became of the server's main process: `systemctl show`.
+/// The fate of the server's main process, from `systemctl show`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fate {
     pub active: bool,
@@ -66,8 +54,8 @@ pub struct Fate {
 impl<'m> Unit<'m> {
     /// Starts it, with these lines in its `[Service]` section, and waits until it answers.
     ///
-    /// systemd starts services with SIGPIPE ignored. That is switched off, for it is of no help to the servers that die:
-    /// their runtime or they themselves have put it back to its default.
+    /// systemd starts services with SIGPIPE ignored. `IgnoreSIGPIPE=no` turns that off: a server that dies of SIGPIPE in
+    /// production, or its runtime, has set the default action again.
     pub fn start(machine: &'m Machine, name: &str, settings: &str) -> Result<Unit<'m>, String> {
         let unit = Unit {
             machine,
@@ -119,7 +107,7 @@ impl<'m> Unit<'m> {
         Ok(())
     }
 
-    /// What it said, for a failed test's message.
+    /// The end of its journal, for the message of a failed test.
     fn said(&self) -> String {
         let lines = self
             .machine
@@ -127,7 +115,7 @@ impl<'m> Unit<'m> {
         lines.unwrap_or_default()
     }
 
-    /// Whether it answers a good request, byte for byte.
+    /// Checks that it answers a good request, byte for byte.
     pub fn answers(&self) -> Result<(), String> {
         match self.ping() {
             Ok(answer) if answer == b"PONG\n" => Ok(()),
@@ -139,13 +127,13 @@ impl<'m> Unit<'m> {
         self.machine.in_network(|| half_close(SERVER, b"PING\n"))
     }
 
-    /// A client joins and vanishes; tells the address that it had.
+    /// Runs a client that joins and vanishes; returns its address.
     pub fn client_vanishes(&self, how: Departure) -> Result<SocketAddr, String> {
         let client = self.machine.in_network(|| vanish(SERVER, JOIN, how));
         client.map_err(|error| format!("{error}: {how}"))
     }
 
-    /// What has become of it by now.
+    /// Its present state.
     pub fn fate(&self) -> Result<Fate, String> {
         let shown = self.machine.run(&format!(
             "systemctl show --property=ActiveState,ExecMainCode,ExecMainStatus,NRestarts,MainPID {}",
@@ -166,7 +154,7 @@ impl<'m> Unit<'m> {
         })
     }
 
-    /// The library's events in the journal, when there are at least `count`; any further field to match in `also`.
+    /// Waits for at least `count` events of the library in the journal, and returns them; `also` are further matches.
     pub fn events(&self, count: usize, also: &[&str]) -> Result<Vec<Value>, String> {
         let unit = format!("_SYSTEMD_UNIT={}", self.name);
         let matches = [&[unit.as_str()], also].concat();
