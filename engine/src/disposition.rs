@@ -37,7 +37,7 @@
 
 use crate::{config, process};
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
 use nopipe_core::disposition::{Action, Disposition};
 use nopipe_core::settings::Handlers;
@@ -71,15 +71,6 @@ static RESTORER: AtomicU64 = AtomicU64::new(0);
 static RESTORER_FLAG: AtomicU64 = AtomicU64::new(0);
 /// The flags that this kernel keeps.
 static KEPT_FLAGS: AtomicU64 = AtomicU64::new(KNOWN_FLAGS);
-
-/// MSG_NOSIGNAL, or 0 where the program's own handler is to run, or before start-up.
-pub static SEND_FLAG: AtomicI32 = AtomicI32::new(0);
-
-/// What the `send` hooks add to the program's flags.
-#[inline(always)]
-pub fn added_send_flag() -> c_int {
-    SEND_FLAG.load(Relaxed)
-}
 
 /// A handler of three arguments, SA_SIGINFO in sigaction(2).
 pub type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
@@ -172,8 +163,6 @@ fn as_seen_by_program(kernel: Action) -> Action {
 fn tell_kernel() {
     loop {
         let (program, ticket) = PROGRAM.get();
-        let runs = config::settings().handlers == Handlers::Run && is_function(program.handler);
-        SEND_FLAG.store(if runs { 0 } else { libc::MSG_NOSIGNAL }, Relaxed);
         // Can only fail for a signal number that does not exist.
         let _ = sys::sigaction_sigpipe(Some(&kernel_action(&program)));
         if PROGRAM.ticket() == ticket {
@@ -199,20 +188,9 @@ fn kernel_action(program: &Action) -> Action {
     }
 }
 
-/// Whether the kernel holds our handler: runtimes such as Go's replace it by raw system calls.
-pub fn is_installed() -> bool {
-    sys::sigaction_sigpipe(None).is_ok_and(|action| is_taken_over() && action.handler == our_handler())
-}
-
-/// Whether SIGPIPE is blocked in the calling thread.
-pub fn is_blocked() -> bool {
-    sys::signal_mask() & sys::SIGPIPE_MASK != 0
-}
-
-/// Makes SIGPIPE pending for the calling thread, which blocks it, as the failed call would have done without our
-/// MSG_NOSIGNAL: the program may look for it with sigpending(2), sigwait(3) or signalfd(2).
-pub fn leave_pending() {
-    sys::queue_sigpipe();
+/// Whether a SIGPIPE is pending for the calling thread, which blocks it.
+pub fn is_pending() -> bool {
+    sys::sigpending() & sys::SIGPIPE_MASK != 0
 }
 
 /// Whether the program ignores SIGPIPE, by its own will or by inheritance.

@@ -3,28 +3,31 @@
 //! # The rule
 //!
 //! A call that fails with EPIPE on a stream raises SIGPIPE, and the signal is delivered before the call returns. So the
-//! handler comes first, where it comes at all; the hook, which sees the result, comes second. The hook leaves a failure
-//! alone if *all* of this holds, and counts and reports it otherwise:
+//! handler comes first, where it comes at all; the hook, which sees the result, comes second. Only the handler knows that
+//! the kernel raised the signal: MSG_NOSIGNAL, RWF_NOSIGNAL, a mask, another handler, a family of sockets without the
+//! signal all look the same to a hook. So the handler leaves a note for the hook of the same call, and the hook believes
+//! nothing else:
 //!
-//! * the call raised SIGPIPE: EPIPE, not one that we made ourselves ([`crate::eager`]), no MSG_NOSIGNAL, a channel for
-//!   which the kernel raises it;
-//! * SIGPIPE is not blocked in this thread;
-//! * the kernel holds our handler now. It is asked, because runtimes such as Go's replace it by raw system calls;
-//! * the connection is known: the handler of this very call has entered it in the table of reported connections, or, if
-//!   other threads have driven it out since, in this thread's place of `LAST_HANDLED`. The handler does not get that
-//!   far where it cannot know the descriptor (splice and tee by a raw call, another CPU).
+//! | the hook finds | it means | the hook |
+//! | --- | --- | --- |
+//! | a note with this connection's key | the handler has counted and reported | does nothing |
+//! | the note [`SPARED`] | the signal came, and the handler could not know the descriptor (another CPU, a function of libc that it does not know) | counts, reports, asks the runaway guard |
+//! | no note | the kernel raised nothing, or the signal is pending, blocked, or somebody else's handler ran | counts and reports |
 //!
 //! The handler names a peer only after a look whether the descriptor is a dead end. An event is written once for each
 //! connection by the table itself ([`crate::report`]), which is the second line of defence.
 //!
 //! # Threads, signals and fork
 //!
-//! * Two threads that fail on one connection at the same moment: one enters it in the table, both count.
+//! * A note lies in the place of its thread's number, one of 1,024, with the stack pointer that the signal interrupted. The
+//!   hook takes it only if that is near its own: a note that nobody took (a stdio flush has no hook) is no news later,
+//!   and a thread that shares the place has another stack. What remains: a failed stdio flush and, at the same depth of
+//!   the same stack, a later `send` with MSG_NOSIGNAL on the same connection are counted as one failure.
+//! * Two threads that share a place and fail within microseconds of each other may count a failure twice. Two threads
+//!   that fail on one connection at the same moment: one enters it in the table, both count.
 //! * A signal that was blocked comes when the thread unblocks it; its registers say nothing then. The hook has reported
 //!   the failure and set `REPORTED_WHILE_BLOCKED`, so that the late signal is not counted as unattributed. Several
 //!   pending in several threads share that one flag: each further one counts as unattributed.
-//! * `LAST_HANDLED` has 1,024 places, chosen by thread number: two threads that share one, both in the full table's way
-//!   at the same moment, may count a failure twice. Events are not doubled by that while the table keeps the connection.
 //! * A forked child goes on with its parent's table and these words; a vfork child counts nothing.
 //! * Neither side holds anything when a program's handler runs on top of it, or longjmps away.
 
@@ -32,37 +35,64 @@ use crate::channel::Channel;
 use crate::report::{self, Failure};
 use crate::{disposition, eager, page, pipeline, process, runaway, seccomp};
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use nopipe_core::event::{Call, errno_name};
 use nopipe_core::stats::Counter;
 use nopipe_sys as sys;
 
-/// Whether, and how, a call that failed with EPIPE raised SIGPIPE.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// As the kernel does it.
-    Raised,
-    /// The program had asked for none (MSG_NOSIGNAL).
-    NotWanted,
-    /// The program wanted it; our MSG_NOSIGNAL held it back.
-    HeldBack,
-}
-
 /// A hook has reported a failure whose SIGPIPE is pending, blocked.
 static REPORTED_WHILE_BLOCKED: AtomicBool = AtomicBool::new(false);
 
-/// The connection that our handler counted last in each thread: in the full table, other threads may drive it out before
-/// the hook of the same call asks for it. A thread's place follows from its number.
-static LAST_HANDLED: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+/// What the handler leaves for the hook of the same call.
+struct Note {
+    /// The connection that the handler has counted, [`SPARED`], or 0.
+    key: AtomicU64,
+    /// The stack pointer that the signal interrupted.
+    stack: AtomicUsize,
+}
 
-fn last_handled() -> Option<&'static AtomicU64> {
-    LAST_HANDLED.get(sys::gettid() as usize % LAST_HANDLED.len())
+static NOTES: [Note; 1024] = [const {
+    Note {
+        key: AtomicU64::new(0),
+        stack: AtomicUsize::new(0),
+    }
+}; 1024];
+
+/// In a note: the signal came, and nothing was counted. No connection has this key ([`Channel::key`]).
+const SPARED: u64 = u64::MAX;
+
+/// How far below the hook's frame the call itself may lie: libc's frame, and those of other preloads in between.
+const NEAR: usize = 8192;
+
+fn own_note() -> Option<&'static Note> {
+    NOTES.get(sys::gettid() as usize % NOTES.len())
+}
+
+fn leave_note(key: u64, stack: usize) {
+    if let Some(note) = own_note() {
+        note.stack.store(stack, Relaxed);
+        note.key.store(key, Relaxed);
+    }
+}
+
+/// The key of the note for this call, if there is one; it is taken away.
+#[inline(never)]
+fn take_note() -> Option<u64> {
+    let here = 0_u8;
+    let here = &raw const here as usize;
+    let note = own_note()?;
+    let key = note.key.load(Relaxed);
+    if key == 0 || note.stack.load(Relaxed).abs_diff(here) > NEAR {
+        return None;
+    }
+    note.key.store(0, Relaxed);
+    Some(key)
 }
 
 /// A hooked `call` on `fd` has failed with `errno`: counts and reports it, unless the handler has done it.
 #[cold]
 #[inline(never)]
-pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call, signal: Signal) {
+pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
     if errno_name(errno).is_none() {
         return;
     }
@@ -72,22 +102,22 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call, signal: Signal) {
     if process::is_vfork_child() {
         return;
     }
+    let note = match errno {
+        libc::EPIPE => take_note(),
+        _ => None,
+    };
     let Some(channel) = Channel::of(fd) else {
         return;
     };
-    // The kernel knows nothing of an EPIPE that we made ourselves, nor of a signal.
+    if note == Some(channel.key()) {
+        return;
+    }
+    let raised = note == Some(SPARED);
+    // The kernel knows nothing of an EPIPE that we made ourselves.
     let refused = errno == libc::EPIPE && eager::has_refused(fd);
-    let raises = errno == libc::EPIPE && !refused && signal != Signal::NotWanted && channel.raises_sigpipe(fd);
-    if raises {
-        let blocked = disposition::is_blocked();
-        if blocked {
-            REPORTED_WHILE_BLOCKED.store(true, Relaxed);
-        }
-        match signal {
-            Signal::Raised if !blocked && disposition::is_installed() && was_counted(&channel) => return,
-            Signal::HeldBack if blocked => disposition::leave_pending(),
-            _ => {}
-        }
+    let is_pending = errno == libc::EPIPE && !raised && !refused && disposition::is_pending();
+    if is_pending {
+        REPORTED_WHILE_BLOCKED.store(true, Relaxed);
     }
     if errno == libc::EPIPE && !refused && !channel.is_dead_end(fd) {
         // Another thread, or a handler, has closed it since, and the number belongs to another file.
@@ -98,20 +128,17 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call, signal: Signal) {
         fd,
         call,
         errno,
-        handler_skipped: raises && disposition::skips_program_handler(),
+        handler_skipped: (raised || is_pending) && disposition::skips_program_handler(),
     };
     report::failure(&failure);
-    if raises && runaway::ends_by(&failure) {
+    if raised && runaway::ends_by(&failure) {
         sys::raise_sigpipe();
     }
 }
 
-fn was_counted(channel: &Channel) -> bool {
-    report::is_known(channel) || last_handled().is_some_and(|place| place.load(Relaxed) == channel.key())
-}
-
 /// The handler has found which call failed: counts and reports it. Whether the signal takes its native course.
-pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call) -> bool {
+/// `stack`: the stack pointer that the signal interrupted.
+pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call, stack: usize) -> bool {
     if process::is_vfork_child() {
         return false;
     }
@@ -125,16 +152,17 @@ pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call) -> bool {
         errno: libc::EPIPE,
         handler_skipped: disposition::skips_program_handler(),
     };
-    if let Some(place) = last_handled() {
-        place.store(failure.channel.key(), Relaxed);
-    }
+    leave_note(failure.channel.key(), stack);
     report::failure(&failure);
     disposition::runs_program_handler() || runaway::ends_by(&failure)
 }
 
 /// The handler was called for a failure of which it knows nothing: counts it, unless a hook has reported it while the
-/// signal was blocked. Whether the signal takes its native course.
-pub fn seen_by_nobody() -> bool {
+/// signal was blocked. Whether the signal takes its native course. `stack`: the stack pointer that the signal interrupted.
+pub fn seen_by_nobody(stack: usize) -> bool {
+    if !seccomp::is_sealed() {
+        leave_note(SPARED, stack);
+    }
     if !REPORTED_WHILE_BLOCKED.swap(false, Relaxed) && !process::is_vfork_child() && !seccomp::is_sealed() {
         page::count(Counter::Unattributed);
     }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::origin::Origin;
-use crate::{disposition, failure};
+use crate::{arch, disposition, failure};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
 
@@ -18,10 +18,12 @@ use libc::siginfo_t;
 pub unsafe extern "C" fn on_sigpipe(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's pointers.
     let origin = unsafe { Origin::of(&*info, context) };
+    // SAFETY: as above.
+    let stack = unsafe { arch::stack(context) };
     let native = match origin {
         Origin::OnPurpose => true,
-        Origin::FailedCall { channel, fd, call } => failure::seen_by_handler(channel, fd, call),
-        Origin::Unknown => failure::seen_by_nobody(),
+        Origin::FailedCall { channel, fd, call } => failure::seen_by_handler(channel, fd, call, stack),
+        Origin::Unknown => failure::seen_by_nobody(stack),
     };
     if native {
         // SAFETY: the kernel's arguments.

@@ -39,11 +39,6 @@ pub struct Failure {
     pub handler_skipped: bool,
 }
 
-/// Whether a failure of this connection was counted before, and its entry not driven out since.
-pub fn is_known(channel: &Channel) -> bool {
-    SEEN.contains(channel.key())
-}
-
 /// Counts a failed call, and reports it if it is its connection's first.
 pub fn failure(failure: &Failure) {
     page::count(Counter::Failures);

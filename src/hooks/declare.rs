@@ -6,7 +6,7 @@
 use crate::{errno, start};
 use core::ffi::c_int;
 use nopipe_core::event::Call;
-use nopipe_engine::failure::{self, Signal};
+use nopipe_engine::failure;
 
 /// Declares an exported function, and all that is known of it: its [`crate::real::Symbol`]. The function loads the real
 /// one's address and calls `body(real, arguments…)`.
@@ -15,10 +15,9 @@ use nopipe_engine::failure::{self, Signal};
 /// | --- | --- |
 /// | `makes Call` | the system call, if it can fail for a vanished peer: the handler looks for it by the address of libc's code |
 /// | `to fd` | that argument may be a stream socket: `NOPIPE_EAGER` asks about it first |
-/// | `x86_64: macro` | the function is written by hand on that CPU, and `body` serves the others |
 macro_rules! hook {
     ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path
-        $(, makes $call:ident)? $(, to $out:ident)? $(, x86_64: $by_hand:ident::$macro:ident)?) => {
+        $(, makes $call:ident)? $(, to $out:ident)? ) => {
         #[doc = concat!("The hook of `", stringify!($name), "`.")]
         pub mod $name {
             #[allow(unused_imports)]
@@ -53,7 +52,7 @@ macro_rules! hook {
             }
 
             $crate::hooks::declare::asking!([$($out)?] ($($arg: $type),*) -> $result);
-            $crate::hooks::declare::export!($name($($arg: $type),*) -> $result => $body $(, $by_hand::$macro)?);
+            $crate::hooks::declare::export!($name($($arg: $type),*) -> $result => $body);
         }
     };
 }
@@ -110,21 +109,6 @@ macro_rules! export {
             unsafe { $body(real(), $($arg),*) }
         }
     };
-    ($name:ident($($arg:ident: $type:ty),*) -> $result:ty => $body:path, $by_hand:ident::$macro:ident) => {
-        #[cfg(not(target_arch = "x86_64"))]
-        $crate::hooks::declare::export!($name($($arg: $type),*) -> $result => $body);
-
-        /// The exported symbol.
-        ///
-        /// # Safety
-        /// As the manual page of the function says.
-        #[cfg(target_arch = "x86_64")]
-        #[unsafe(naked)]
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
-            $by_hand::$macro!(SYMBOL, $by_hand::failed)
-        }
-    };
 }
 pub(crate) use {ask_first, asking, call, export, hook};
 
@@ -132,8 +116,8 @@ pub(crate) use {ask_first, asking, call, export, hook};
 /// handler has done it.
 #[cold]
 #[inline(never)]
-pub fn failed(fd: c_int, call: Call, signal: Signal) {
+pub fn failed(fd: c_int, call: Call) {
     if start::is_active() {
-        failure::seen_by_hook(errno::get(), fd, call, signal);
+        failure::seen_by_hook(errno::get(), fd, call);
     }
 }

@@ -8,7 +8,6 @@ use super::declare::{failed, hook};
 use core::ffi::{c_int, c_uint};
 use libc::{iovec, loff_t, off_t, size_t, ssize_t};
 use nopipe_core::event::Call;
-use nopipe_engine::failure::Signal;
 
 hook!(sendfile(out: c_int, input: c_int, offset: *mut off_t, count: size_t) -> ssize_t = libc::sendfile => on_sendfile, makes Sendfile, to out);
 hook!(sendfile64(out: c_int, input: c_int, offset: *mut off_t, count: size_t) -> ssize_t = libc::sendfile64 => on_sendfile, makes Sendfile, to out);
@@ -27,7 +26,7 @@ unsafe fn on_sendfile(
     // SAFETY: the caller's arguments.
     let result = unsafe { real(out, input, offset, count) };
     if result < 0 {
-        failed(out, Call::Sendfile, Signal::Raised);
+        failed(out, Call::Sendfile);
     }
     result
 }
@@ -45,7 +44,7 @@ unsafe fn on_splice(
     // SAFETY: the caller's arguments.
     let result = unsafe { real(input, input_offset, out, out_offset, count, flags) };
     if result < 0 {
-        failed(out, Call::Splice, Signal::Raised);
+        failed(out, Call::Splice);
     }
     result
 }
@@ -55,7 +54,7 @@ unsafe fn on_tee(real: tee::Function, input: c_int, out: c_int, count: size_t, f
     // SAFETY: the caller's arguments.
     let result = unsafe { real(input, out, count, flags) };
     if result < 0 {
-        failed(out, Call::Tee, Signal::Raised);
+        failed(out, Call::Tee);
     }
     result
 }
@@ -71,7 +70,7 @@ unsafe fn on_vmsplice(
     // SAFETY: the caller's arguments.
     let result = unsafe { real(fd, vector, count, flags) };
     if result < 0 {
-        failed(fd, Call::Vmsplice, Signal::Raised);
+        failed(fd, Call::Vmsplice);
     }
     result
 }

@@ -7,7 +7,6 @@ use super::declare::{failed, hook};
 use core::ffi::{c_int, c_void};
 use libc::{iovec, off_t, size_t, ssize_t};
 use nopipe_core::event::Call;
-use nopipe_engine::failure::Signal;
 
 hook!(write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = libc::write => on_write, makes Write, to fd);
 hook!(__write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t => on_write, makes Write, to fd);
@@ -20,7 +19,7 @@ unsafe fn on_write(real: write::Function, fd: c_int, buffer: *const c_void, coun
     // SAFETY: the caller's arguments.
     let result = unsafe { real(fd, buffer, count) };
     if result < 0 {
-        failed(fd, Call::Write, Signal::Raised);
+        failed(fd, Call::Write);
     }
     result
 }
@@ -30,7 +29,7 @@ unsafe fn on_writev(real: writev::Function, fd: c_int, vector: *const iovec, cou
     // SAFETY: the caller's arguments.
     let result = unsafe { real(fd, vector, count) };
     if result < 0 {
-        failed(fd, Call::Writev, Signal::Raised);
+        failed(fd, Call::Writev);
     }
     result
 }
@@ -47,7 +46,7 @@ unsafe fn on_pwritev2(
     // SAFETY: the caller's arguments.
     let result = unsafe { real(fd, vector, count, offset, flags) };
     if result < 0 {
-        failed(fd, Call::Pwritev2, Signal::Raised);
+        failed(fd, Call::Pwritev2);
     }
     result
 }

@@ -39,7 +39,6 @@ calls! {
     getsockname
     getsockopt
     gettid
-    getuid
     ioctl
     kcmp
     madvise
@@ -53,7 +52,6 @@ calls! {
     rt_sigpending
     rt_sigprocmask
     rt_sigtimedwait
-    rt_tgsigqueueinfo
     sendto
     socket
     tgkill
@@ -435,21 +433,6 @@ pub fn write_quietly(write: impl FnOnce() -> Result<usize>) -> Result<usize> {
 pub fn raise_sigpipe() {
     // SAFETY: plain numbers.
     unsafe { raw_syscall!(number::tgkill, getpid(), gettid(), libc::SIGPIPE) };
-}
-
-/// rt_tgsigqueueinfo(2): SIGPIPE to the calling thread, looking like the kernel's own for a failed call.
-pub fn queue_sigpipe() {
-    let pid = getpid();
-    // struct siginfo: number, errno, code, padding; then the sender's pid and uid.
-    let mut info = [0_i32; 32];
-    info[0] = libc::SIGPIPE;
-    info[2] = libc::SI_USER;
-    info[4] = pid;
-    // SAFETY: `info` has the kernel's size of struct siginfo; a process may queue any code to itself.
-    unsafe {
-        info[5] = raw_syscall!(number::getuid) as c_int;
-        raw_syscall!(number::rt_tgsigqueueinfo, pid, gettid(), libc::SIGPIPE, info.as_ptr());
-    }
 }
 
 /// madvise(MADV_WIPEONFORK), Linux 4.14.

@@ -1,18 +1,18 @@
 //! What a signal handler sees of the code that it interrupted, by CPU: each file has the same names.
 //!
-//! To add a CPU: a file with `SYSCALL` and `interrupted`, and a line here.
+//! To add a CPU: a file with `SYSCALL`, `interrupted` and `stack`, and a line here.
 
 use core::ffi::c_int;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{SYSCALL, interrupted};
+pub use x86_64::{SYSCALL, interrupted, stack};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod other;
 #[cfg(not(target_arch = "x86_64"))]
-pub use other::{SYSCALL, interrupted};
+pub use other::{SYSCALL, interrupted, stack};
 
 /// The registers of a thread that a signal interrupted, read as those of a system call that is about to return.
 #[derive(Clone, Copy, Debug)]

@@ -15,3 +15,13 @@ pub const SYSCALL: &[u8] = &[];
 pub unsafe fn interrupted(_context: *const c_void) -> Option<Interrupted> {
     None
 }
+
+/// An address near the interrupted stack: our own frame, which lies above it unless the handler has a stack of its own.
+///
+/// # Safety
+/// None: nothing is read. (Unsafe as on the other CPUs.)
+#[allow(unsafe_code)]
+pub unsafe fn stack(_context: *const c_void) -> usize {
+    let here = 0_u8;
+    &raw const here as usize
+}

@@ -27,3 +27,12 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
         ],
     })
 }
+
+/// The stack pointer that the signal interrupted.
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn stack(context: *const c_void) -> usize {
+    // SAFETY: as the caller says.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as usize }
+}
