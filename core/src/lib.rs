@@ -13,6 +13,7 @@
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
+//! | [`tcp_info`] | what the kernel reports of a TCP connection |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
 //! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
@@ -30,5 +31,6 @@ pub mod settings;
 pub mod stats;
 mod sync;
 pub mod table;
+pub mod tcp_info;
 pub mod throttle;
 pub mod time;

@@ -6,6 +6,7 @@ use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::FIELDS;
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
+use nopipe_core::tcp_info::TcpInfo;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A value of a field.
@@ -282,4 +283,37 @@ fn shown(settings: &Settings) -> String {
     format!(
         "{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {rate:?} {only}"
     )
+}
+
+/// Any bytes as a `struct tcp_info`: each field is read where the kernel put it, or not at all.
+pub fn tcp_info(bytes: &[u8], undelivered: u64) {
+    let info = TcpInfo::new(bytes);
+    let u32_at = |at: usize| {
+        Some(u64::from(u32::from_ne_bytes(
+            bytes.get(at..at + 4)?.try_into().unwrap(),
+        )))
+    };
+    let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().unwrap()));
+    assert_eq!(info.state().map(|state| state.0), bytes.first().copied());
+    assert_eq!(info.acknowledged(), u64_at(120));
+    assert_eq!(info.rtt_us(), u32_at(68).filter(|&rtt| rtt != 0));
+    assert_eq!(
+        info.idle_ms(),
+        u32_at(52).and_then(|data| u32_at(56).map(|ack| data.min(ack)))
+    );
+    let own_fin = i128::from(bytes.first().is_some_and(|state| [4, 9, 11].contains(state)));
+    let exact = |bytes: Option<u64>| bytes.map(i128::from);
+    let counted = (|| {
+        let unsent = (exact(u32_at(144))? - own_fin).max(0);
+        let delivered = exact(u64_at(200))? + unsent - exact(u64_at(208))? - i128::from(undelivered);
+        // Sums beyond 64 bits come from no kernel.
+        Some(delivered.clamp(0, u64::MAX.into()))
+    })();
+    match (counted, info.delivered(undelivered)) {
+        (Some(counted), delivered) if u64_at(200) < Some(1 << 63) && u64_at(208) < Some(1 << 62) => {
+            assert_eq!(exact(delivered), Some(counted));
+        }
+        (Some(_), delivered) => assert!(delivered.is_some()),
+        (None, delivered) => assert_eq!(delivered, u64_at(120)),
+    }
 }

@@ -128,4 +128,13 @@ proptest! {
         let written = rfc3339(seconds, nanoseconds.into());
         prop_assert_eq!(written.as_str(), expected.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string());
     }
+
+    /// Small numbers and huge ones, of any length.
+    #[test]
+    fn tcp_info_of_any_length(
+        bytes in proptest::collection::vec(prop_oneof![3 => Just(0_u8), 1 => 0..12_u8, 1 => any::<u8>()], 0..260),
+        undelivered in 0..1_u64 << 62,
+    ) {
+        checks::tcp_info(&bytes, undelivered);
+    }
 }
