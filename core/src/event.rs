@@ -1,5 +1,6 @@
 //! What is told of one failed connection, and the table of the fields' names.
 
+pub use crate::cause::Cause;
 use crate::endpoint::Endpoint;
 use crate::line::Line;
 use log::kv::{self, Key, Value, VisitSource};
@@ -113,70 +114,6 @@ pub const MESSAGE_ID_NOTICE: &str = "c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 
 /// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is no field.
 pub const PRIORITY: &str = "priority";
-
-/// Why a call failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Cause {
-    /// ECONNRESET: the peer sent RST.
-    Reset,
-    /// EPIPE on a connection that the peer has closed or reset before.
-    Closed,
-    /// ETIMEDOUT.
-    Timeout,
-    /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
-    Unreachable,
-    /// EPIPE on a socket whose connect failed, or that never connected.
-    NeverConnected,
-    /// EPIPE after the program's own shutdown(SHUT_WR).
-    SelfShutdown,
-    /// EPIPE on a pipe or FIFO.
-    ReaderGone,
-}
-
-impl Cause {
-    /// How many causes there are.
-    pub const COUNT: usize = Cause::ReaderGone as usize + 1;
-
-    /// All causes, in the order of their numbers.
-    pub const ALL: [Cause; Self::COUNT] = [
-        Cause::Reset,
-        Cause::Closed,
-        Cause::Timeout,
-        Cause::Unreachable,
-        Cause::NeverConnected,
-        Cause::SelfShutdown,
-        Cause::ReaderGone,
-    ];
-
-    /// The cause of this number.
-    pub fn from_number(number: u64) -> Option<Cause> {
-        Self::ALL.into_iter().find(|&cause| cause as u64 == number)
-    }
-
-    /// The value of the field `cause`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::Reset => "reset",
-            Cause::Closed => "closed",
-            Cause::Timeout => "timeout",
-            Cause::Unreachable => "unreachable",
-            Cause::NeverConnected => "never-connected",
-            Cause::SelfShutdown => "self-shutdown",
-            Cause::ReaderGone => "reader-gone",
-        }
-    }
-
-    /// The words that a text line begins with. Only a peer that was there and is gone is called vanished.
-    pub fn message(self) -> &'static str {
-        match self {
-            Cause::Reset | Cause::Closed | Cause::Timeout | Cause::Unreachable => "peer vanished",
-            Cause::NeverConnected => "write without connection",
-            Cause::SelfShutdown => "write after own shutdown",
-            Cause::ReaderGone => "pipe reader gone",
-        }
-    }
-}
 
 /// The system call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

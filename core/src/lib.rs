@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
+//! | [`cause`] | why a call failed |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
@@ -20,6 +21,7 @@
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod cause;
 pub mod disposition;
 pub mod encode;
 pub mod endpoint;
