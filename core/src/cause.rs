@@ -77,7 +77,7 @@ impl Cause {
         Cause::ReaderGone,
     ];
 
-    /// The cause of a call that failed with `errno`, an error that says that the other end is gone.
+    /// The cause of a call that failed with `errno`, an error that [says that the other end is gone](says_gone).
     pub fn of(errno: i32, facts: &Facts) -> Cause {
         match (errno, facts) {
             // A pipe without a reader is the one reason, pipe_write in fs/pipe.c.
@@ -133,9 +133,25 @@ impl Cause {
     }
 }
 
+/// Whether a write that failed with `errno` says that the other end is gone: send(2), write(2), tcp(7), ip(7). Any other
+/// error is between the program and the kernel.
+pub fn says_gone(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EPIPE
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ENETDOWN
+            | libc::EHOSTDOWN
+    )
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::event::errno_name;
 
     const GONE: [i32; 7] = [
         libc::EPIPE,
@@ -170,6 +186,25 @@ mod tests {
         let unix = [true, false].map(|hung_up| Facts::Unix { hung_up });
         let others = [Facts::Pipe, Facts::Other].into_iter().chain(unix);
         others.chain(all_of_tcp().map(Facts::Tcp))
+    }
+
+    #[test]
+    fn errors_that_say_gone() {
+        let saying: Vec<i32> = (-4096..4096).filter(|&errno| says_gone(errno)).collect();
+        assert_eq!(saying, GONE);
+        // An event shows each of them by its name.
+        assert!(GONE.iter().all(|&errno| errno_name(errno).is_some()));
+        for other in [
+            0,
+            libc::EAGAIN,
+            libc::EINTR,
+            libc::ENOTCONN,
+            libc::ECONNREFUSED,
+            libc::ECONNABORTED,
+            libc::EBADF,
+        ] {
+            assert!(!says_gone(other), "{other}");
+        }
     }
 
     /// Whatever the facts of a socket: an error other than EPIPE is its own explanation.

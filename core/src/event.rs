@@ -189,16 +189,16 @@ impl Transport {
     }
 }
 
-/// The errors that say the other end is gone, by the number they have on every CPU that Linux runs on but MIPS and SPARC.
+/// The names of the errors that [say that the other end is gone](crate::cause::says_gone), errno(3).
 pub fn errno_name(errno: i32) -> Option<&'static str> {
     Some(match errno {
-        32 => "EPIPE",
-        100 => "ENETDOWN",
-        101 => "ENETUNREACH",
-        104 => "ECONNRESET",
-        110 => "ETIMEDOUT",
-        112 => "EHOSTDOWN",
-        113 => "EHOSTUNREACH",
+        libc::EPIPE => "EPIPE",
+        libc::ENETDOWN => "ENETDOWN",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::ECONNRESET => "ECONNRESET",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        libc::EHOSTDOWN => "EHOSTDOWN",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
         _ => return None,
     })
 }

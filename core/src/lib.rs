@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
-//! | [`cause`] | why a call failed |
+//! | [`cause`] | why a call failed; which errors say that the other end is gone |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
