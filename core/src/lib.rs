@@ -15,6 +15,7 @@
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
+//! | [`proc_stat`] | `/proc/PID/stat`: a process's parent, and when it was started |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
 //! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
@@ -27,6 +28,7 @@ pub mod encode;
 pub mod endpoint;
 pub mod event;
 pub mod line;
+pub mod proc_stat;
 pub mod runaway;
 pub mod search;
 pub mod settings;

@@ -5,6 +5,7 @@ use nopipe_core::encode::{Format, encode, journal};
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::FIELDS;
 use nopipe_core::line::Line;
+use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
 use nopipe_core::tcp_info::TcpInfo;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -316,4 +317,36 @@ pub fn tcp_info(bytes: &[u8], undelivered: u64) {
         (Some(_), delivered) => assert!(delivered.is_some()),
         (None, delivered) => assert_eq!(delivered, u64_at(120)),
     }
+}
+
+/// Any bytes as `/proc/PID/stat`: what splitting and parsing by the standard library gives.
+pub fn proc_stat(bytes: &[u8]) {
+    let fields: Vec<&[u8]> = match bytes.iter().rposition(|&b| b == b')') {
+        Some(end) => bytes[end + 1..].split(|&b| b == b' ').collect(),
+        None => Vec::new(),
+    };
+    // What stands after the name is the end of field 2. The last piece may be cut off.
+    let whole = &fields[..fields.len().saturating_sub(1)];
+    let number = |field: usize| {
+        let digits = whole.get(field - 2)?;
+        let digits = std::str::from_utf8(digits)
+            .ok()
+            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|digits| {
+            if digits.is_empty() {
+                Some(0)
+            } else {
+                digits.parse::<u64>().ok()
+            }
+        })
+    };
+    let mut stat = ProcStat::new();
+    bytes.iter().for_each(|&byte| stat.push(byte));
+    let parent = number(4).and_then(|pid| i32::try_from(pid).ok()).filter(|&pid| pid > 0);
+    assert_eq!(
+        (stat.parent(), stat.start_time()),
+        (parent, number(22)),
+        "{}",
+        lossy(bytes)
+    );
 }

@@ -73,6 +73,27 @@ fn setting() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     (name, value)
 }
 
+/// A line of `/proc/PID/stat` with any name, cut off anywhere; or bytes that occur in one.
+fn stat_line() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![
+        2 => any::<u64>().prop_map(|number| number.to_string()),
+        2 => any::<i32>().prop_map(|number| number.to_string()),
+        1 => "[0-9]{0,22}",
+        1 => "[+-]?[0-9a]{0,3}",
+    ];
+    let numbers = proptest::collection::vec(number, 0..30).prop_map(|numbers| numbers.join(" "));
+    let whole = (".{0,16}", numbers).prop_map(|(name, rest)| format!("42 ({name}) S {rest}").into_bytes());
+    prop_oneof![
+        3 => whole.clone(),
+        1 => (whole, any::<proptest::sample::Index>()).prop_map(|(mut line, at)| {
+            line.truncate(at.index(line.len()));
+            line
+        }),
+        1 => "[()0-9 S-]{0,60}".prop_map(String::into_bytes),
+        1 => any::<Vec<u8>>(),
+    ]
+}
+
 proptest! {
     #[test]
     fn encodings_give_back_what_went_in(pairs in fields()) {
@@ -136,5 +157,10 @@ proptest! {
         undelivered in 0..1_u64 << 62,
     ) {
         checks::tcp_info(&bytes, undelivered);
+    }
+
+    #[test]
+    fn proc_stat_as_split_and_parsed(bytes in stat_line()) {
+        checks::proc_stat(&bytes);
     }
 }
