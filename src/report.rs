@@ -8,7 +8,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use log::Record;
 use log::kv::Source;
-use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
+use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Priority, Stamp, Transport};
 use nopipe_core::line::Line;
 use nopipe_core::settings::Log;
 use nopipe_core::stats::Counter;
@@ -118,7 +118,7 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
         cookie.push_hex(number);
     }
     let event = Event {
-        origin: origin(),
+        stamp: stamp(),
         priority,
         call: failure.call,
         fd: failure.fd,
@@ -137,7 +137,7 @@ pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
     }
     sys::with_signals_blocked(|| {
         let notice = Notice {
-            origin: origin(),
+            stamp: stamp(),
             priority: Priority::Warning,
             facts,
             numbers: &[],
@@ -151,10 +151,10 @@ pub fn summary(numbers: &[(&'static str, u64)]) {
     sys::with_signals_blocked(|| {
         let notice = Notice {
             // All of it is told here.
-            origin: Origin {
+            stamp: Stamp {
                 suppressed: 0,
                 dropped: 0,
-                ..origin()
+                ..stamp()
             },
             priority: Priority::Info,
             facts: &[],
@@ -175,9 +175,9 @@ fn log_record(priority: Priority, message: &'static str, source: &dyn Source) {
     );
 }
 
-fn origin() -> Origin<'static> {
+fn stamp() -> Stamp<'static> {
     let (seconds, nanoseconds) = sys::clock_realtime();
-    Origin {
+    Stamp {
         pid: sys::getpid(),
         tid: sys::gettid(),
         program: config::program(),

@@ -227,7 +227,7 @@ impl Priority {
 }
 
 /// Who wrote a line, and when.
-pub struct Origin<'a> {
+pub struct Stamp<'a> {
     pub pid: i32,
     pub tid: i32,
     pub program: &'a str,
@@ -239,7 +239,7 @@ pub struct Origin<'a> {
     pub dropped: u64,
 }
 
-impl Origin<'_> {
+impl Stamp<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
         if self.suppressed > 0 {
@@ -286,7 +286,7 @@ pub struct Connection {
 
 /// What happened to one connection, at its first failure.
 pub struct Event<'a> {
-    pub origin: Origin<'a>,
+    pub stamp: Stamp<'a>,
     pub priority: Priority,
     pub call: Call,
     pub fd: i32,
@@ -328,7 +328,7 @@ impl kv::Source for Event<'_> {
         pair("idle_ms", self.connection.idle_ms.map(Value::from))?;
         pair("cookie", some_text(&self.cookie))?;
         pair("handler", self.handler_skipped.then(|| "skipped".into()))?;
-        self.origin.visit(to)
+        self.stamp.visit(to)
     }
 }
 
@@ -353,7 +353,7 @@ fn visit_endpoint<'kvs>(
 
 /// What the library has to say of itself: a setting it cannot read, a symbol it misses.
 pub struct Notice<'a> {
-    pub origin: Origin<'a>,
+    pub stamp: Stamp<'a>,
     pub priority: Priority,
     /// Fields of [`FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
@@ -370,6 +370,6 @@ impl kv::Source for Notice<'_> {
         for &(key, value) in self.numbers {
             to.visit_pair(Key::from_str(key), value.into())?;
         }
-        self.origin.visit(to)
+        self.stamp.visit(to)
     }
 }
