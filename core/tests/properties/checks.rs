@@ -154,7 +154,11 @@ fn parse_json(line: &str) -> Vec<(String, Value)> {
     let mut fields: Vec<_> = fields
         .map(|(name, value)| match value {
             serde_json::Value::String(text) => (name, Value::Text(text)),
-            value => (name, Value::Number(value.as_u64().unwrap())),
+            serde_json::Value::Number(number) => (name, Value::Number(number.as_u64().unwrap())),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => panic!("{name}: neither text nor number"),
         })
         .collect();
     fields.sort_by(|a, b| a.0.cmp(&b.0));
