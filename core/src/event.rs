@@ -1,5 +1,6 @@
 //! What is told of one failed connection, and the table of the fields' names.
 
+pub use crate::cause::Cause;
 use crate::endpoint::Endpoint;
 use crate::line::Line;
 use log::kv::{self, Key, Value, VisitSource};
@@ -114,70 +115,6 @@ pub const MESSAGE_ID_NOTICE: &str = "c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 /// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is no field.
 pub const PRIORITY: &str = "priority";
 
-/// Why a call failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Cause {
-    /// ECONNRESET: the peer sent RST.
-    Reset,
-    /// EPIPE on a connection that the peer has closed or reset before.
-    Closed,
-    /// ETIMEDOUT.
-    Timeout,
-    /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
-    Unreachable,
-    /// EPIPE on a socket whose connect failed, or that never connected.
-    NeverConnected,
-    /// EPIPE after the program's own shutdown(SHUT_WR).
-    SelfShutdown,
-    /// EPIPE on a pipe or FIFO.
-    ReaderGone,
-}
-
-impl Cause {
-    /// How many causes there are.
-    pub const COUNT: usize = Cause::ReaderGone as usize + 1;
-
-    /// All causes, in the order of their numbers.
-    pub const ALL: [Cause; Self::COUNT] = [
-        Cause::Reset,
-        Cause::Closed,
-        Cause::Timeout,
-        Cause::Unreachable,
-        Cause::NeverConnected,
-        Cause::SelfShutdown,
-        Cause::ReaderGone,
-    ];
-
-    /// The cause of this number.
-    pub fn from_number(number: u64) -> Option<Cause> {
-        Self::ALL.into_iter().find(|&cause| cause as u64 == number)
-    }
-
-    /// The value of the field `cause`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::Reset => "reset",
-            Cause::Closed => "closed",
-            Cause::Timeout => "timeout",
-            Cause::Unreachable => "unreachable",
-            Cause::NeverConnected => "never-connected",
-            Cause::SelfShutdown => "self-shutdown",
-            Cause::ReaderGone => "reader-gone",
-        }
-    }
-
-    /// The words that a text line begins with. Only a peer that was there and is gone is called vanished.
-    pub fn message(self) -> &'static str {
-        match self {
-            Cause::Reset | Cause::Closed | Cause::Timeout | Cause::Unreachable => "peer vanished",
-            Cause::NeverConnected => "write without connection",
-            Cause::SelfShutdown => "write after own shutdown",
-            Cause::ReaderGone => "pipe reader gone",
-        }
-    }
-}
-
 /// The system call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -274,16 +211,16 @@ impl Transport {
     }
 }
 
-/// The errors that say the other end is gone, by the number they have on every CPU that Linux runs on but MIPS and SPARC.
+/// The names of the errors that [say that the other end is gone](crate::cause::says_gone), errno(3).
 pub fn errno_name(errno: i32) -> Option<&'static str> {
     Some(match errno {
-        32 => "EPIPE",
-        100 => "ENETDOWN",
-        101 => "ENETUNREACH",
-        104 => "ECONNRESET",
-        110 => "ETIMEDOUT",
-        112 => "EHOSTDOWN",
-        113 => "EHOSTUNREACH",
+        libc::EPIPE => "EPIPE",
+        libc::ENETDOWN => "ENETDOWN",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::ECONNRESET => "ECONNRESET",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        libc::EHOSTDOWN => "EHOSTDOWN",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
         _ => return None,
     })
 }
@@ -312,7 +249,7 @@ impl Priority {
 }
 
 /// Who wrote a line, and when.
-pub struct Origin<'a> {
+pub struct Stamp<'a> {
     pub pid: i32,
     pub tid: i32,
     pub program: &'a str,
@@ -324,7 +261,7 @@ pub struct Origin<'a> {
     pub dropped: u64,
 }
 
-impl Origin<'_> {
+impl Stamp<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
         if self.suppressed > 0 {
@@ -371,7 +308,7 @@ pub struct Connection {
 
 /// What happened to one connection, at its first failure.
 pub struct Event<'a> {
-    pub origin: Origin<'a>,
+    pub stamp: Stamp<'a>,
     pub priority: Priority,
     pub call: Call,
     pub fd: i32,
@@ -413,7 +350,7 @@ impl kv::Source for Event<'_> {
         pair("idle_ms", self.connection.idle_ms.map(Value::from))?;
         pair("cookie", some_text(&self.cookie))?;
         pair("handler", self.handler_skipped.then(|| "skipped".into()))?;
-        self.origin.visit(to)
+        self.stamp.visit(to)
     }
 }
 
@@ -438,7 +375,7 @@ fn visit_endpoint<'kvs>(
 
 /// What the library has to say of itself: a setting it cannot read, a symbol it misses.
 pub struct Notice<'a> {
-    pub origin: Origin<'a>,
+    pub stamp: Stamp<'a>,
     pub priority: Priority,
     /// Fields of [`FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
@@ -455,6 +392,6 @@ impl kv::Source for Notice<'_> {
         for &(key, value) in self.numbers {
             to.visit_pair(Key::from_str(key), value.into())?;
         }
-        self.origin.visit(to)
+        self.stamp.visit(to)
     }
 }

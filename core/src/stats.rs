@@ -31,22 +31,8 @@ pub struct Block {
     since: AtomicU64,
     /// Events by cause, in the order of [`Cause`].
     events: [AtomicU64; Cause::COUNT],
-    /// Connections that failed.
-    connections: AtomicU64,
-    /// Failed calls, the first of each connection included.
-    failures: AtomicU64,
-    /// Bytes written that the peers have not acknowledged.
-    undelivered: AtomicU64,
-    /// SIGPIPEs and failures of which nothing more could be learned.
-    unattributed: AtomicU64,
-    /// Events that became a line.
-    lines: AtomicU64,
-    /// Events without a line: the rate limit.
-    suppressed: AtomicU64,
-    /// Events without a line: a sink did not take it.
-    dropped: AtomicU64,
-    /// Events without a line: the settings want none.
-    unwanted: AtomicU64,
+    /// In the order of [`Counter`].
+    counters: [AtomicU64; Counter::COUNT],
     /// Peers ever entered in the ring.
     entered: AtomicU64,
     peers: [Entry; PEERS],
@@ -62,17 +48,67 @@ struct Entry {
     name: [AtomicU64; NAME / 8],
 }
 
-/// What is counted one by one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Counter {
-    Connections,
-    Failures,
-    Undelivered,
-    Unattributed,
-    Lines,
-    Suppressed,
-    Dropped,
-    Unwanted,
+/// Declares the counters: each with one sentence on what it counts, which is its help text too, its key and its label.
+macro_rules! counters {
+    ($($(#[doc = $help:literal])+ $variant:ident: $key:literal, $label:literal;)+) => {
+        /// What is counted, beside the events.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Counter {
+            $($(#[doc = $help])+ $variant,)+
+        }
+
+        impl Counter {
+            /// All counters, in the order in which a block holds them.
+            pub const ALL: [Counter; [$(Counter::$variant),+].len()] = [$(Counter::$variant),+];
+
+            /// The name in JSON; in Prometheus `nopipe_KEY_total`.
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $(Counter::$variant => $key,)+
+                }
+            }
+
+            /// The name in text.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Counter::$variant => $label,)+
+                }
+            }
+
+            /// One sentence on what is counted.
+            pub const fn help(self) -> &'static str {
+                match self {
+                    // The blank after the slashes of a doc comment.
+                    $(Counter::$variant => concat!($($help),+).trim_ascii_start(),)+
+                }
+            }
+        }
+    };
+}
+
+// A new counter changes the layout of the block: it takes a new VERSION, and a row in docs/status.md.
+counters! {
+    /// Connections that failed.
+    Connections: "connections", "connections";
+    /// Calls that failed, the first of each connection included.
+    Failures: "failed_writes", "failed writes";
+    /// Bytes written that the peers have not acknowledged.
+    Undelivered: "undelivered_bytes", "undelivered bytes";
+    /// SIGPIPEs and failures of which nothing more could be learned.
+    Unattributed: "unattributed", "unattributed";
+    /// Events that became a line of the log.
+    Lines: "lines", "lines logged";
+    /// Events without a line: the rate limit.
+    Suppressed: "suppressed", "suppressed";
+    /// Events without a line: the log did not take it.
+    Dropped: "dropped", "dropped";
+    /// Events without a line: NOPIPE_LEVEL or NOPIPE_LOG=none wants none.
+    Unwanted: "unwanted", "unwanted";
+}
+
+impl Counter {
+    /// How many counters there are.
+    pub const COUNT: usize = Self::ALL.len();
 }
 
 impl Block {
@@ -85,14 +121,7 @@ impl Block {
             pid: AtomicU32::new(0),
             since: AtomicU64::new(0),
             events: [const { AtomicU64::new(0) }; Cause::COUNT],
-            connections: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            undelivered: AtomicU64::new(0),
-            unattributed: AtomicU64::new(0),
-            lines: AtomicU64::new(0),
-            suppressed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            unwanted: AtomicU64::new(0),
+            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             entered: AtomicU64::new(0),
             peers: [const {
                 Entry {
@@ -118,27 +147,18 @@ impl Block {
         self.pid.load(Relaxed)
     }
 
-    fn counter(&self, counter: Counter) -> &AtomicU64 {
-        match counter {
-            Counter::Connections => &self.connections,
-            Counter::Failures => &self.failures,
-            Counter::Undelivered => &self.undelivered,
-            Counter::Unattributed => &self.unattributed,
-            Counter::Lines => &self.lines,
-            Counter::Suppressed => &self.suppressed,
-            Counter::Dropped => &self.dropped,
-            Counter::Unwanted => &self.unwanted,
-        }
-    }
-
     /// Counts `n` more.
     pub fn add(&self, counter: Counter, n: u64) {
-        self.counter(counter).fetch_add(n, Relaxed);
+        if let Some(place) = self.counters.get(counter as usize) {
+            place.fetch_add(n, Relaxed);
+        }
     }
 
     /// The count so far.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.counter(counter).load(Relaxed)
+        self.counters
+            .get(counter as usize)
+            .map_or(0, |place| place.load(Relaxed))
     }
 
     /// Counts an event, and keeps its peer among the last; `time` in nanoseconds since the epoch.
@@ -172,15 +192,10 @@ impl Block {
 pub struct Snapshot {
     /// Since when it is counted, seconds since the epoch; 0: nothing was counted yet.
     pub since: u64,
+    /// By cause, in the order of [`Cause::ALL`].
     pub events: [u64; Cause::COUNT],
-    pub connections: u64,
-    pub failures: u64,
-    pub undelivered: u64,
-    pub unattributed: u64,
-    pub lines: u64,
-    pub suppressed: u64,
-    pub dropped: u64,
-    pub unwanted: u64,
+    /// By counter, in the order of [`Counter::ALL`].
+    pub counters: [u64; Counter::COUNT],
     /// The last peers, the newest first.
     pub peers: [Option<LastPeer>; PEERS],
 }
@@ -206,6 +221,11 @@ pub enum Unreadable {
 }
 
 impl Snapshot {
+    /// The count at the time of the reading.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or(0)
+    }
+
     /// Decodes the bytes of a block that was read from process `pid`, as that process itself numbers it.
     pub fn decode(bytes: &[u8], pid: u32) -> Result<Snapshot, Unreadable> {
         if bytes.len() < size_of::<Block>() {
@@ -233,14 +253,7 @@ impl Snapshot {
         Ok(Snapshot {
             since: word(offset_of!(Block, since)),
             events: core::array::from_fn(|i| word(offset_of!(Block, events) + i * 8)),
-            connections: word(offset_of!(Block, connections)),
-            failures: word(offset_of!(Block, failures)),
-            undelivered: word(offset_of!(Block, undelivered)),
-            unattributed: word(offset_of!(Block, unattributed)),
-            lines: word(offset_of!(Block, lines)),
-            suppressed: word(offset_of!(Block, suppressed)),
-            dropped: word(offset_of!(Block, dropped)),
-            unwanted: word(offset_of!(Block, unwanted)),
+            counters: core::array::from_fn(|i| word(offset_of!(Block, counters) + i * 8)),
             peers: core::array::from_fn(|back| {
                 let number = entered.checked_sub(back as u64 + 1)?;
                 let at = offset_of!(Block, peers) + number as usize % PEERS * size_of::<Entry>();
@@ -273,17 +286,7 @@ mod tests {
         put(offset_of!(Block, version), &block.version.load(Relaxed).to_ne_bytes());
         put(offset_of!(Block, pid), &block.pid.load(Relaxed).to_ne_bytes());
         put(offset_of!(Block, since), &block.since.load(Relaxed).to_ne_bytes());
-        let words = block.events.iter().chain([
-            &block.connections,
-            &block.failures,
-            &block.undelivered,
-            &block.unattributed,
-            &block.lines,
-            &block.suppressed,
-            &block.dropped,
-            &block.unwanted,
-            &block.entered,
-        ]);
+        let words = block.events.iter().chain(&block.counters).chain([&block.entered]);
         let mut at = offset_of!(Block, events);
         for word in words {
             put(at, &word.load(Relaxed).to_ne_bytes());
@@ -314,7 +317,11 @@ mod tests {
         block.add(Counter::Failures, 30);
         block.add(Counter::Undelivered, 12_345);
         let read = Snapshot::decode(&bytes_of(&block), 42).unwrap();
-        assert_eq!((read.since, read.failures, read.undelivered), (1000, 30, 12_345));
+        assert_eq!(read.since, 1000);
+        assert_eq!(
+            (read.get(Counter::Failures), read.get(Counter::Undelivered)),
+            (30, 12_345)
+        );
         assert_eq!(read.events[Cause::Closed as usize], 20);
         let peers: Vec<_> = read.peers.iter().flatten().collect();
         assert_eq!(peers.len(), PEERS);
@@ -331,12 +338,72 @@ mod tests {
         assert_eq!(Snapshot::decode(&bytes_of(&block), 42).unwrap().since, 0);
         block.sign(42, 1000);
         block.add(Counter::Failures, 1);
-        assert_eq!(Snapshot::decode(&bytes_of(&block), 43).unwrap().failures, 0);
+        assert_eq!(
+            Snapshot::decode(&bytes_of(&block), 43).unwrap().get(Counter::Failures),
+            0
+        );
         let mut bytes = bytes_of(&block);
         assert_eq!(Snapshot::decode(&bytes[1..], 42).unwrap_err(), Unreadable::Short);
         bytes[offset_of!(Block, version)] = 9;
         assert_eq!(Snapshot::decode(&bytes, 42).unwrap_err(), Unreadable::Version(9));
         bytes[0] ^= 1;
         assert_eq!(Snapshot::decode(&bytes, 42).unwrap_err(), Unreadable::NoBlock);
+    }
+
+    #[test]
+    fn each_counter_counts_for_itself() {
+        let block = Block::new();
+        block.sign(42, 1000);
+        for (n, counter) in (1..).zip(Counter::ALL) {
+            block.add(counter, n);
+        }
+        let read = Snapshot::decode(&bytes_of(&block), 42).unwrap();
+        for (n, counter) in (1..).zip(Counter::ALL) {
+            assert_eq!((block.get(counter), read.get(counter)), (n, n), "{counter:?}");
+        }
+    }
+
+    #[test]
+    fn a_counter_has_one_key_and_one_sentence() {
+        for counter in Counter::ALL {
+            let same = |other: &&Counter| other.key() == counter.key() || other.label() == counter.label();
+            assert_eq!(Counter::ALL.iter().filter(same).count(), 1, "{counter:?}");
+            let help = counter.help();
+            assert!(
+                help.starts_with(|c: char| c.is_ascii_uppercase()) && help.ends_with('.'),
+                "{help}"
+            );
+        }
+    }
+
+    /// The layout of version 1, as the library of one day and the launcher of another share it.
+    #[test]
+    fn layout() {
+        assert_eq!(VERSION, 1, "another layout, other numbers");
+        let block = [
+            offset_of!(Block, magic),
+            offset_of!(Block, version),
+            offset_of!(Block, pid),
+            offset_of!(Block, since),
+            offset_of!(Block, events),
+            offset_of!(Block, counters),
+            offset_of!(Block, entered),
+            offset_of!(Block, peers),
+            size_of::<Block>(),
+        ];
+        assert_eq!(block, [0, 8, 12, 16, 24, 80, 144, 152, 2328]);
+        assert_eq!(
+            Counter::ALL,
+            [
+                Counter::Connections,
+                Counter::Failures,
+                Counter::Undelivered,
+                Counter::Unattributed,
+                Counter::Lines,
+                Counter::Suppressed,
+                Counter::Dropped,
+                Counter::Unwanted,
+            ]
+        );
     }
 }

@@ -178,11 +178,7 @@ mod tests {
             for key in 1..200 {
                 let first = std::thread::scope(|s| {
                     let all: Vec<_> = (0..4).map(|_| s.spawn(|| seen.insert(key))).collect();
-                    all.into_iter()
-                        .filter(|_| true)
-                        .map(|t| t.join().unwrap())
-                        .filter(|&new| new)
-                        .count()
+                    all.into_iter().map(|t| t.join().unwrap()).filter(|&new| new).count()
                 });
                 assert_eq!(first, 1, "key {key}");
             }

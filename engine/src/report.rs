@@ -5,7 +5,7 @@ use crate::{config, page, peer, sink};
 use core::ffi::c_int;
 use log::Record;
 use log::kv::Source;
-use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Origin, Priority, Transport};
+use nopipe_core::event::{Call, Cause, Connection, Event, Notice, Priority, Stamp, Transport};
 use nopipe_core::line::Line;
 use nopipe_core::settings::Log;
 use nopipe_core::stats::Counter;
@@ -95,7 +95,7 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
         cookie.push_hex(number);
     }
     let event = Event {
-        origin: origin(),
+        stamp: stamp(),
         priority,
         call: failure.call,
         fd: failure.fd,
@@ -114,7 +114,7 @@ pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
     }
     sys::with_signals_blocked(|| {
         let notice = Notice {
-            origin: origin(),
+            stamp: stamp(),
             priority: Priority::Warning,
             facts,
             numbers: &[],
@@ -128,10 +128,10 @@ pub fn summary(numbers: &[(&'static str, u64)]) {
     sys::with_signals_blocked(|| {
         let notice = Notice {
             // All of it is told here.
-            origin: Origin {
+            stamp: Stamp {
                 suppressed: 0,
                 dropped: 0,
-                ..origin()
+                ..stamp()
             },
             priority: Priority::Info,
             facts: &[],
@@ -152,9 +152,9 @@ fn log_record(priority: Priority, message: &'static str, source: &dyn Source) {
     );
 }
 
-fn origin() -> Origin<'static> {
+fn stamp() -> Stamp<'static> {
     let (seconds, nanoseconds) = sys::clock_realtime();
-    Origin {
+    Stamp {
         pid: sys::getpid(),
         tid: sys::gettid(),
         program: config::program(),

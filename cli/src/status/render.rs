@@ -3,70 +3,11 @@
 use std::fmt::Write;
 
 use nopipe_core::event::Cause;
-use nopipe_core::stats::{LastPeer, Snapshot};
+use nopipe_core::stats::{Counter, LastPeer, Snapshot};
 use nopipe_core::time::rfc3339;
 use serde_json::{Map, Value, json};
 
 use super::process::Report;
-
-/// One number of a process, under its names.
-struct Number {
-    /// In JSON; in Prometheus `nopipe_…_total`.
-    name: &'static str,
-    text: &'static str,
-    help: &'static str,
-    of: fn(&Snapshot) -> u64,
-}
-
-const fn number(name: &'static str, text: &'static str, help: &'static str, of: fn(&Snapshot) -> u64) -> Number {
-    Number { name, text, help, of }
-}
-
-/// In the order in which they are shown.
-const NUMBERS: &[Number] = &[
-    number("connections", "connections", "Connections that failed.", |s| {
-        s.connections
-    }),
-    number(
-        "failed_writes",
-        "failed writes",
-        "Calls that failed, the first of each connection included.",
-        |s| s.failures,
-    ),
-    number(
-        "undelivered_bytes",
-        "undelivered bytes",
-        "Bytes written that the peers have not acknowledged.",
-        |s| s.undelivered,
-    ),
-    number(
-        "unattributed",
-        "unattributed",
-        "SIGPIPEs and failures of which nothing more could be learned.",
-        |s| s.unattributed,
-    ),
-    number("lines", "lines logged", "Events that became a line of the log.", |s| {
-        s.lines
-    }),
-    number(
-        "suppressed",
-        "suppressed",
-        "Events without a line: the rate limit.",
-        |s| s.suppressed,
-    ),
-    number(
-        "dropped",
-        "dropped",
-        "Events without a line: the log did not take it.",
-        |s| s.dropped,
-    ),
-    number(
-        "unwanted",
-        "unwanted",
-        "Events without a line: the settings want none.",
-        |s| s.unwanted,
-    ),
-];
 
 pub fn text(reports: &[Report]) -> String {
     let mut text = String::new();
@@ -81,8 +22,8 @@ pub fn text(reports: &[Report]) -> String {
         let row = |name: &str, n: u64| format!("  {name:<18}{n:>12}");
         let total = row("events", counters.events.iter().sum());
         let _ = writeln!(text, "{}", format!("{total}  {}", causes.join(", ")).trim_end());
-        for number in NUMBERS {
-            let _ = writeln!(text, "{}", row(number.text, (number.of)(counters)));
+        for counter in Counter::ALL {
+            let _ = writeln!(text, "{}", row(counter.label(), counters.get(counter)));
         }
         for (i, peer) in counters.peers.iter().flatten().enumerate() {
             let title = if i == 0 { "last peers" } else { "" };
@@ -107,8 +48,8 @@ fn json_object(Report { pid, program, counters }: &Report) -> Value {
     object.insert("since".into(), json!(since(counters)));
     let events = events(counters).map(|(cause, n)| (cause.name().to_owned(), json!(n)));
     object.insert("events".into(), events.collect::<Map<_, _>>().into());
-    for number in NUMBERS {
-        object.insert(number.name.into(), json!((number.of)(counters)));
+    for counter in Counter::ALL {
+        object.insert(counter.key().into(), json!(counters.get(counter)));
     }
     let peer = |peer: &LastPeer| json!({"peer": peer.name.as_str(), "time": time_of(peer), "cause": peer.cause.name()});
     object.insert("last_peers".into(), counters.peers.iter().flatten().map(peer).collect());
@@ -139,11 +80,11 @@ pub fn prometheus(reports: &[Report]) -> String {
             );
         }
     }
-    for number in NUMBERS {
-        let name = format!("nopipe_{}_total", number.name);
-        head(&mut text, &name, "counter", number.help);
+    for counter in Counter::ALL {
+        let name = format!("nopipe_{}_total", counter.key());
+        head(&mut text, &name, "counter", counter.help());
         for report in reports {
-            let _ = writeln!(text, "{name}{{{}}} {}", labels(report), (number.of)(&report.counters));
+            let _ = writeln!(text, "{name}{{{}}} {}", labels(report), report.counters.get(counter));
         }
     }
     text
@@ -194,10 +135,10 @@ mod tests {
         name.push_str("/tmp/\u{1b}[31m\"x");
         let mut counters = Snapshot {
             since: 1_767_225_600,
-            failures: 3,
             ..Snapshot::default()
         };
         counters.events[Cause::Reset as usize] = 2;
+        counters.counters[Counter::Failures as usize] = 3;
         counters.peers[0] = Some(LastPeer {
             time: 1_767_225_600_123_456_000,
             cause: Cause::Reset,

@@ -5,7 +5,9 @@ use nopipe_core::encode::{Format, encode, journal};
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::FIELDS;
 use nopipe_core::line::Line;
+use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
+use nopipe_core::tcp_info::TcpInfo;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A value of a field.
@@ -152,7 +154,11 @@ fn parse_json(line: &str) -> Vec<(String, Value)> {
     let mut fields: Vec<_> = fields
         .map(|(name, value)| match value {
             serde_json::Value::String(text) => (name, Value::Text(text)),
-            value => (name, Value::Number(value.as_u64().unwrap())),
+            serde_json::Value::Number(number) => (name, Value::Number(number.as_u64().unwrap())),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => panic!("{name}: neither text nor number"),
         })
         .collect();
     fields.sort_by(|a, b| a.0.cmp(&b.0));
@@ -282,4 +288,69 @@ fn shown(settings: &Settings) -> String {
     format!(
         "{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {rate:?} {only}"
     )
+}
+
+/// Any bytes as a `struct tcp_info`: each field is read where the kernel put it, or not at all.
+pub fn tcp_info(bytes: &[u8], undelivered: u64) {
+    let info = TcpInfo::new(bytes);
+    let u32_at = |at: usize| {
+        Some(u64::from(u32::from_ne_bytes(
+            bytes.get(at..at + 4)?.try_into().unwrap(),
+        )))
+    };
+    let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().unwrap()));
+    assert_eq!(info.state().map(|state| state.0), bytes.first().copied());
+    assert_eq!(info.acknowledged(), u64_at(120));
+    assert_eq!(info.rtt_us(), u32_at(68).filter(|&rtt| rtt != 0));
+    assert_eq!(
+        info.idle_ms(),
+        u32_at(52).and_then(|data| u32_at(56).map(|ack| data.min(ack)))
+    );
+    let own_fin = i128::from(bytes.first().is_some_and(|state| [4, 9, 11].contains(state)));
+    let exact = |bytes: Option<u64>| bytes.map(i128::from);
+    let counted = (|| {
+        let unsent = (exact(u32_at(144))? - own_fin).max(0);
+        let delivered = exact(u64_at(200))? + unsent - exact(u64_at(208))? - i128::from(undelivered);
+        // Sums beyond 64 bits come from no kernel.
+        Some(delivered.clamp(0, u64::MAX.into()))
+    })();
+    match (counted, info.delivered(undelivered)) {
+        (Some(counted), delivered) if u64_at(200) < Some(1 << 63) && u64_at(208) < Some(1 << 62) => {
+            assert_eq!(exact(delivered), Some(counted));
+        }
+        (Some(_), delivered) => assert!(delivered.is_some()),
+        (None, delivered) => assert_eq!(delivered, u64_at(120)),
+    }
+}
+
+/// Any bytes as `/proc/PID/stat`: what splitting and parsing by the standard library gives.
+pub fn proc_stat(bytes: &[u8]) {
+    let fields: Vec<&[u8]> = match bytes.iter().rposition(|&b| b == b')') {
+        Some(end) => bytes[end + 1..].split(|&b| b == b' ').collect(),
+        None => Vec::new(),
+    };
+    // What stands after the name is the end of field 2. The last piece may be cut off.
+    let whole = &fields[..fields.len().saturating_sub(1)];
+    let number = |field: usize| {
+        let digits = whole.get(field - 2)?;
+        let digits = std::str::from_utf8(digits)
+            .ok()
+            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|digits| {
+            if digits.is_empty() {
+                Some(0)
+            } else {
+                digits.parse::<u64>().ok()
+            }
+        })
+    };
+    let mut stat = ProcStat::new();
+    bytes.iter().for_each(|&byte| stat.push(byte));
+    let parent = number(4).and_then(|pid| i32::try_from(pid).ok()).filter(|&pid| pid > 0);
+    assert_eq!(
+        (stat.parent(), stat.start_time()),
+        (parent, number(22)),
+        "{}",
+        lossy(bytes)
+    );
 }

@@ -73,6 +73,27 @@ fn setting() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     (name, value)
 }
 
+/// A line of `/proc/PID/stat` with any name, cut off anywhere; or bytes that occur in one.
+fn stat_line() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![
+        2 => any::<u64>().prop_map(|number| number.to_string()),
+        2 => any::<i32>().prop_map(|number| number.to_string()),
+        1 => "[0-9]{0,22}",
+        1 => "[+-]?[0-9a]{0,3}",
+    ];
+    let numbers = proptest::collection::vec(number, 0..30).prop_map(|numbers| numbers.join(" "));
+    let whole = (".{0,16}", numbers).prop_map(|(name, rest)| format!("42 ({name}) S {rest}").into_bytes());
+    prop_oneof![
+        3 => whole.clone(),
+        1 => (whole, any::<proptest::sample::Index>()).prop_map(|(mut line, at)| {
+            line.truncate(at.index(line.len()));
+            line
+        }),
+        1 => "[()0-9 S-]{0,60}".prop_map(String::into_bytes),
+        1 => any::<Vec<u8>>(),
+    ]
+}
+
 proptest! {
     #[test]
     fn encodings_give_back_what_went_in(pairs in fields()) {
@@ -127,5 +148,19 @@ proptest! {
         let expected = jiff::Timestamp::new(seconds, nanoseconds).unwrap();
         let written = rfc3339(seconds, nanoseconds.into());
         prop_assert_eq!(written.as_str(), expected.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string());
+    }
+
+    /// Small numbers and huge ones, of any length.
+    #[test]
+    fn tcp_info_of_any_length(
+        bytes in proptest::collection::vec(prop_oneof![3 => Just(0_u8), 1 => 0..12_u8, 1 => any::<u8>()], 0..260),
+        undelivered in 0..1_u64 << 62,
+    ) {
+        checks::tcp_info(&bytes, undelivered);
+    }
+
+    #[test]
+    fn proc_stat_as_split_and_parsed(bytes in stat_line()) {
+        checks::proc_stat(&bytes);
     }
 }

@@ -1,0 +1,264 @@
+//! Why a call failed: from its errno, and from what the kernel says of the pipe or socket afterwards.
+
+use crate::tcp_info::State;
+
+/// Why a call failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cause {
+    /// ECONNRESET: the peer sent RST.
+    Reset,
+    /// EPIPE on a connection that the peer has closed or reset before.
+    Closed,
+    /// ETIMEDOUT.
+    Timeout,
+    /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
+    Unreachable,
+    /// EPIPE on a socket whose connect failed, or that never connected.
+    NeverConnected,
+    /// EPIPE after the program's own shutdown(SHUT_WR).
+    SelfShutdown,
+    /// EPIPE on a pipe or FIFO.
+    ReaderGone,
+}
+
+/// What the cause depends on beside the errno, by the kind of the descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Facts {
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket of AF_UNIX.
+    Unix {
+        /// poll(2) shows POLLHUP or POLLERR.
+        hung_up: bool,
+    },
+    /// A socket of TCP or MPTCP.
+    Tcp(Tcp),
+    /// Any other socket.
+    Other,
+}
+
+/// The facts of TCP and MPTCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tcp {
+    /// tcpi_state; `None` if TCP_INFO did not answer.
+    pub state: Option<State>,
+    /// tcpi_bytes_acked; `None` if TCP_INFO did not give it.
+    pub acknowledged: Option<u64>,
+    /// SO_PEERNAME has answered.
+    pub peer_known: bool,
+    /// A connect of this socket that failed, or did not wait, was remembered with its target.
+    pub target_remembered: bool,
+}
+
+impl Tcp {
+    /// Whether the connect that was remembered has failed: the event then names its target.
+    ///
+    /// A refused connect leaves the state CLOSE and nothing acknowledged; one that got through has its SYN acknowledged,
+    /// which tcpi_bytes_acked counts. The missing peer does not show it: SO_PEERNAME still answers after a connect that
+    /// did not wait.
+    pub fn connect_failed(&self) -> bool {
+        self.target_remembered && self.state == Some(State::CLOSE) && self.acknowledged == Some(0)
+    }
+}
+
+impl Cause {
+    /// How many causes there are.
+    pub const COUNT: usize = Cause::ReaderGone as usize + 1;
+
+    /// All causes, in the order of their numbers.
+    pub const ALL: [Cause; Self::COUNT] = [
+        Cause::Reset,
+        Cause::Closed,
+        Cause::Timeout,
+        Cause::Unreachable,
+        Cause::NeverConnected,
+        Cause::SelfShutdown,
+        Cause::ReaderGone,
+    ];
+
+    /// The cause of a call that failed with `errno`, an error that [says that the other end is gone](says_gone).
+    pub fn of(errno: i32, facts: &Facts) -> Cause {
+        match (errno, facts) {
+            // A pipe without a reader is the one reason, pipe_write in fs/pipe.c.
+            (_, Facts::Pipe) => Cause::ReaderGone,
+            // An error that the peer, a router or our own network reported: the kernel returns it once (sk_err).
+            (libc::ECONNRESET, _) => Cause::Reset,
+            (libc::ETIMEDOUT, _) => Cause::Timeout,
+            (libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN, _) => Cause::Unreachable,
+            // EPIPE: nothing can be sent any more. It does not say who has ended that.
+            //
+            // A closed peer has shut down both ways, which poll(2) shows as POLLHUP, unix_poll in net/unix/af_unix.c. If
+            // only our writing was, we did it (or, rarely, the peer shut down its reading).
+            (_, Facts::Unix { hung_up: false }) => Cause::SelfShutdown,
+            (_, Facts::Unix { hung_up: true }) => Cause::Closed,
+            (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
+            // SO_PEERNAME goes on answering after a reset or a close. It does not where there never was a connection: no
+            // connect at all, or a refused one that waited.
+            (_, Facts::Tcp(tcp)) if !tcp.peer_known => Cause::NeverConnected,
+            // Our FIN was sent, and the peer may well be there: tcp_shutdown in net/ipv4/tcp.c.
+            (_, Facts::Tcp(tcp)) if tcp.state.is_some_and(State::is_own_shutdown) => Cause::SelfShutdown,
+            // The peer closed, and answered what was written after that by RST; or it sent RST, which was reported.
+            (_, Facts::Tcp(_)) => Cause::Closed,
+            (_, Facts::Other) => Cause::Closed,
+        }
+    }
+
+    /// The cause of this number.
+    pub fn from_number(number: u64) -> Option<Cause> {
+        Self::ALL.into_iter().find(|&cause| cause as u64 == number)
+    }
+
+    /// The value of the field `cause`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Reset => "reset",
+            Cause::Closed => "closed",
+            Cause::Timeout => "timeout",
+            Cause::Unreachable => "unreachable",
+            Cause::NeverConnected => "never-connected",
+            Cause::SelfShutdown => "self-shutdown",
+            Cause::ReaderGone => "reader-gone",
+        }
+    }
+
+    /// The words that a text line begins with. Only a peer that was there and is gone is called vanished.
+    pub fn message(self) -> &'static str {
+        match self {
+            Cause::Reset | Cause::Closed | Cause::Timeout | Cause::Unreachable => "peer vanished",
+            Cause::NeverConnected => "write without connection",
+            Cause::SelfShutdown => "write after own shutdown",
+            Cause::ReaderGone => "pipe reader gone",
+        }
+    }
+}
+
+/// Whether a write that failed with `errno` says that the other end is gone: send(2), write(2), tcp(7), ip(7). Any other
+/// error is between the program and the kernel.
+pub fn says_gone(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EPIPE
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ENETDOWN
+            | libc::EHOSTDOWN
+    )
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::event::errno_name;
+
+    const GONE: [i32; 7] = [
+        libc::EPIPE,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::ECONNRESET,
+        libc::ETIMEDOUT,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+    ];
+
+    /// Every combination of facts of TCP.
+    fn all_of_tcp() -> impl Iterator<Item = Tcp> {
+        let states = (0..=13).map(|state| Some(State(state))).chain([None]);
+        states.flat_map(|state| {
+            [None, Some(0), Some(1), Some(u64::MAX)]
+                .into_iter()
+                .flat_map(move |acknowledged| {
+                    [(false, false), (false, true), (true, false), (true, true)].map(
+                        |(peer_known, target_remembered)| Tcp {
+                            state,
+                            acknowledged,
+                            peer_known,
+                            target_remembered,
+                        },
+                    )
+                })
+        })
+    }
+
+    fn all_facts() -> impl Iterator<Item = Facts> {
+        let unix = [true, false].map(|hung_up| Facts::Unix { hung_up });
+        let others = [Facts::Pipe, Facts::Other].into_iter().chain(unix);
+        others.chain(all_of_tcp().map(Facts::Tcp))
+    }
+
+    #[test]
+    fn errors_that_say_gone() {
+        let saying: Vec<i32> = (-4096..4096).filter(|&errno| says_gone(errno)).collect();
+        assert_eq!(saying, GONE);
+        // An event shows each of them by its name.
+        assert!(GONE.iter().all(|&errno| errno_name(errno).is_some()));
+        for other in [
+            0,
+            libc::EAGAIN,
+            libc::EINTR,
+            libc::ENOTCONN,
+            libc::ECONNREFUSED,
+            libc::ECONNABORTED,
+            libc::EBADF,
+        ] {
+            assert!(!says_gone(other), "{other}");
+        }
+    }
+
+    /// Whatever the facts of a socket: an error other than EPIPE is its own explanation.
+    #[test]
+    fn an_error_of_the_network_is_the_cause() {
+        for facts in all_facts().filter(|&facts| facts != Facts::Pipe) {
+            assert_eq!(Cause::of(libc::ECONNRESET, &facts), Cause::Reset);
+            assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), Cause::Timeout);
+            for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENETDOWN, libc::EHOSTDOWN] {
+                assert_eq!(Cause::of(errno, &facts), Cause::Unreachable);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_has_one_cause() {
+        for errno in GONE {
+            assert_eq!(Cause::of(errno, &Facts::Pipe), Cause::ReaderGone);
+        }
+    }
+
+    #[test]
+    fn unix_and_others() {
+        let of = |facts| Cause::of(libc::EPIPE, &facts);
+        assert_eq!(of(Facts::Unix { hung_up: true }), Cause::Closed);
+        assert_eq!(of(Facts::Unix { hung_up: false }), Cause::SelfShutdown);
+        assert_eq!(of(Facts::Other), Cause::Closed);
+    }
+
+    /// All combinations, as a table of what was measured.
+    #[test]
+    fn broken_tcp() {
+        for tcp in all_of_tcp() {
+            let refused = tcp.target_remembered && tcp.state == Some(State(7)) && tcp.acknowledged == Some(0);
+            let state = tcp.state.map_or(0, |state| state.0);
+            let expected = match (refused, tcp.peer_known, state) {
+                (true, _, _) | (_, false, _) => Cause::NeverConnected,
+                (_, _, 4 | 5 | 9 | 11) => Cause::SelfShutdown,
+                _ => Cause::Closed,
+            };
+            assert_eq!(Cause::of(libc::EPIPE, &Facts::Tcp(tcp)), expected, "{tcp:?}");
+            assert_eq!(tcp.connect_failed(), refused, "{tcp:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_names() {
+        for (number, cause) in (0..).zip(Cause::ALL) {
+            assert_eq!(Cause::from_number(number), Some(cause));
+            assert_eq!(
+                Cause::ALL.iter().filter(|other| other.name() == cause.name()).count(),
+                1
+            );
+        }
+        assert_eq!(Cause::from_number(Cause::COUNT as u64), None);
+    }
+}
