@@ -7,20 +7,25 @@
 //! | [`status`] | shows the counters of running servers, read from outside |
 //! | [`dropin`] | writes the drop-in that puts a systemd unit under the library |
 //!
-//! To add one: a file with `Args` (clap) and `run`, and a line in [`Command`]. Exit statuses are in [`failure`].
+//! To add one: a file with `Args` (clap) and `run`, and a line in [`Command`]. Exit statuses are in [`error`].
 #![forbid(unsafe_code)]
 
-mod dropin;
-mod failure;
+mod commands;
+mod error;
+mod library;
 #[cfg(test)]
 mod man;
-mod status;
+mod program;
+mod render;
+mod server;
+mod systemd;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use failure::{EXIT_STATUS, Failure};
+use commands::{dropin, status};
+use error::{EXIT_STATUS, Failure};
 
 /// The launcher of libnopipe.so, the library with which servers survive SIGPIPE and log the peer that vanished
 #[derive(Parser)]
@@ -57,7 +62,7 @@ fn complain(what: &impl std::fmt::Display) {
 }
 
 /// Writes to standard output. A reader that has gone, as in `nopipe status --all | head`, has seen enough.
-fn print(text: &str) -> failure::Result<()> {
+fn print(text: &str) -> error::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::while_doing("standard output")(error)),
         _ => Ok(()),

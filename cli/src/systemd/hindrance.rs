@@ -4,9 +4,9 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::library::Library;
-use super::program;
 use super::unit::Unit;
+use crate::library::Library;
+use crate::program;
 
 /// One of them, and what it does.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::unit::Unit;
-use crate::failure::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result};
+use crate::systemd::unit::Unit;
 
 const NAME: &str = "libnopipe.so";
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result};
 
 /// The properties that are asked for.
 const PROPERTIES: &[&str] = &[

@@ -10,7 +10,7 @@ use procfs::ProcError;
 use procfs::process::{MMapPath, MemoryMap, Process};
 
 use super::image::{Place, find_symbol};
-use crate::failure::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result};
 
 /// No version's block is larger.
 const LARGEST: usize = 1 << 16;

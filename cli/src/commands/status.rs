@@ -1,14 +1,10 @@
 //! `nopipe status`: the counters of running servers, read from outside. The servers notice nothing of it.
 
-mod image;
-mod process;
-mod render;
-
-use process::Server;
 use procfs::process::all_processes;
 
-use crate::failure::{EXIT_STATUS, Failure, Kind, Result};
-use crate::{complain, print};
+use crate::error::{EXIT_STATUS, Failure, Kind, Result};
+use crate::server::process::Server;
+use crate::{complain, print, render};
 
 /// Show the counters of running servers
 ///

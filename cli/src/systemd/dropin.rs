@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::hindrance::Hindrance;
-use super::library::Placed;
 use super::unit::Unit;
+use crate::library::Placed;
 
 pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool) -> String {
     let name = &unit.name;

@@ -1,20 +1,15 @@
 //! `nopipe dropin`: the drop-in that puts a systemd unit under the library.
 
-mod hindrance;
-mod library;
-mod program;
-mod text;
-mod unit;
-
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::failure::{EXIT_STATUS, Failure, Kind, Result};
-use crate::{complain, print};
-use unit::{Manager, Unit};
+use crate::error::{EXIT_STATUS, Failure, Kind, Result};
+use crate::systemd::unit::{Manager, Unit};
+use crate::systemd::{dropin, hindrance, unit};
+use crate::{complain, library, print};
 
 /// The last of a unit's drop-ins counts, and they are read in the order of their names.
 const FILE_NAME: &str = "zz-nopipe.conf";
@@ -71,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     let library = library::find(args.library.as_deref())?;
     let placed = library::Placed::in_unit(&library, &unit);
     let hindrances = hindrance::all(&unit, &library);
-    let text = text::dropin(&unit, &placed, &hindrances, args.user);
+    let text = dropin::dropin(&unit, &placed, &hindrances, args.user);
     if !args.install {
         return print(&text);
     }

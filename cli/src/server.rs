@@ -1,0 +1,4 @@
+//! A running process, seen from outside.
+
+mod image;
+pub mod process;
