@@ -1,11 +1,13 @@
-//! What can go wrong, and the exit status that says so.
+//! What can go wrong, and the exit status for it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::io;
+use std::path::Path;
 
-/// The exit statuses, the same for every subcommand; clap itself ends with 2 when the command line is wrong.
+/// The exit statuses, the same for every subcommand. clap itself exits with 2 when the command line is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Kind {
+pub enum Exit {
     Other = 1,
     NotFound = 3,
     NotPermitted = 4,
@@ -28,31 +30,42 @@ Exit status:
   7  systemd does not run here, or does not answer
   8  refused: the unit would be worse off, or not start";
 
-/// Why a subcommand did not do what it was asked for.
+/// Why a subcommand failed: a message for standard error, and the exit status.
 #[derive(Debug)]
-pub struct Failure {
-    pub kind: Kind,
+pub struct Error {
+    pub exit: Exit,
     message: String,
 }
 
-impl Failure {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Failure {
-            kind,
+impl Error {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Error {
+            exit,
             message: message.into(),
         }
     }
 
-    /// For `map_err`: any error, with what was being done.
+    /// For `map_err`: any error, prefixed with what was being done.
     pub fn while_doing<E: Display>(what: impl Display) -> impl FnOnce(E) -> Self {
-        move |error| Failure::new(Kind::Other, format!("{what}: {error}"))
+        move |error| Error::new(Exit::Other, format!("{what}: {error}"))
+    }
+
+    /// For `map_err`: an error in reading, writing or removing the file at `path`.
+    pub fn of_file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let exit = match error.kind() {
+                io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+                _ => Exit::Other,
+            };
+            Error::new(exit, format!("{}: {error}", path.display()))
+        }
     }
 }
 
-impl Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T> = std::result::Result<T, Error>;

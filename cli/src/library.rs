@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, Exit, Result};
 use crate::systemd::unit::Unit;
 
 const NAME: &str = "libnopipe.so";
@@ -35,7 +35,7 @@ pub fn find(asked: Option<&Path>) -> Result<Library> {
 }
 
 fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
-    let missing = |why: &str| Failure::new(Kind::Other, format!("the library {}: {why}", asked.display()));
+    let missing = |why: &str| Error::new(Exit::Other, format!("the library {}: {why}", asked.display()));
     let Some(name) = asked.to_str().filter(|name| !name.contains([' ', ':', '\n'])) else {
         return Err(missing(
             "LD_PRELOAD cannot hold this name: blanks and colons separate names there",
@@ -59,11 +59,11 @@ fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
 }
 
 fn beside_this_program() -> Result<Library> {
-    let program = std::env::current_exe().map_err(Failure::while_doing("this program's own path"))?;
+    let program = std::env::current_exe().map_err(Error::while_doing("this program's own path"))?;
     named(&program.with_file_name(NAME), &[]).map_err(|_| {
         let message =
             format!("{NAME} is neither in a system library folder nor beside this program: name it by --library");
-        Failure::new(Kind::Other, message)
+        Error::new(Exit::Other, message)
     })
 }
 

@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::error::{EXIT_STATUS, Failure, Kind, Result};
+use crate::error::{EXIT_STATUS, Error, Exit, Result};
+use crate::library;
+use crate::output::{complain, print};
 use crate::systemd::unit::{Manager, Unit};
 use crate::systemd::{dropin, hindrance, unit};
-use crate::{complain, library, print};
 
 /// The last of a unit's drop-ins counts, and they are read in the order of their names.
 const FILE_NAME: &str = "zz-nopipe.conf";
@@ -78,7 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
             "{}: not installed: without the library, IgnoreSIGPIPE=no would expose the service (--force installs)",
             unit.name
         );
-        return Err(Failure::new(Kind::Refused, message));
+        return Err(Error::new(Exit::Refused, message));
     }
     verify(&manager, &unit, &text)?;
     let path = manager.folder()?.join(format!("{}.d", unit.name)).join(FILE_NAME);
@@ -102,7 +103,7 @@ fn remove(manager: &Manager, name: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return print(&format!("nothing to remove: there is no {}\n", path.display()));
         }
-        Err(error) => return Err(file_failure(&path, error)),
+        Err(error) => return Err(Error::of_file(&path)(error)),
     }
     // It stays if other drop-ins are in it.
     let _ = fs::remove_dir(&folder);
@@ -117,8 +118,8 @@ fn remove(manager: &Manager, name: &str) -> Result<()> {
 /// Lets `systemd-analyze verify` judge the unit together with the drop-in, which is in a folder of its own meanwhile.
 /// What is wrong with the unit anyway is no reason to refuse.
 fn verify(manager: &Manager, unit: &Unit, text: &str) -> Result<()> {
-    let bare = tempfile::tempdir().map_err(Failure::while_doing("temporary folder"))?;
-    let with_dropin = tempfile::tempdir().map_err(Failure::while_doing("temporary folder"))?;
+    let bare = tempfile::tempdir().map_err(Error::while_doing("temporary folder"))?;
+    let with_dropin = tempfile::tempdir().map_err(Error::while_doing("temporary folder"))?;
     write_by_rename(
         &with_dropin.path().join(format!("{}.d", unit.name)).join(FILE_NAME),
         text,
@@ -132,7 +133,7 @@ fn verify(manager: &Manager, unit: &Unit, text: &str) -> Result<()> {
             .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()))
             .env("LC_ALL", "C")
             .output()
-            .map_err(Failure::while_doing("systemd-analyze"))
+            .map_err(Error::while_doing("systemd-analyze"))
     };
     let judged = analyze(with_dropin.path())?;
     let said = String::from_utf8_lossy(&judged.stderr);
@@ -150,7 +151,7 @@ fn verify(manager: &Manager, unit: &Unit, text: &str) -> Result<()> {
         }
     }
     let message = format!("{}: not installed: systemd-analyze verify says\n{said}", unit.name);
-    Err(Failure::new(Kind::Refused, message))
+    Err(Error::new(Exit::Refused, message))
 }
 
 /// So that systemd never reads half of it.
@@ -168,13 +169,5 @@ fn write_by_rename(path: &Path, text: &str) -> Result<()> {
         file.persist(path)?;
         Ok(())
     };
-    write().map_err(|error| file_failure(path, error))
-}
-
-fn file_failure(path: &Path, error: std::io::Error) -> Failure {
-    let kind = match error.kind() {
-        ErrorKind::PermissionDenied => Kind::NotPermitted,
-        _ => Kind::Other,
-    };
-    Failure::new(kind, format!("{}: {error}", path.display()))
+    write().map_err(Error::of_file(path))
 }

@@ -2,9 +2,10 @@
 
 use procfs::process::all_processes;
 
-use crate::error::{EXIT_STATUS, Failure, Kind, Result};
+use crate::error::{EXIT_STATUS, Error, Exit, Result};
+use crate::output::{complain, print};
+use crate::render;
 use crate::server::process::Server;
-use crate::{complain, print, render};
 
 /// Show the counters of running servers
 ///
@@ -39,25 +40,25 @@ pub fn run(args: &Args) -> Result<()> {
     let pids = if args.all { running()? } else { args.pids.clone() };
     let mut reports = Vec::new();
     let mut closed = Vec::new();
-    let mut failures = Vec::new();
+    let mut errors = Vec::new();
     for pid in pids {
         let server = match Server::find(pid) {
             Ok(server) => server,
             // It ended meanwhile, or has nothing to do with us.
-            Err(failure) if args.all && matches!(failure.kind, Kind::NotFound | Kind::NotLoaded) => continue,
-            Err(failure) if args.all && failure.kind == Kind::NotPermitted => {
+            Err(error) if args.all && matches!(error.exit, Exit::NotFound | Exit::NotLoaded) => continue,
+            Err(error) if args.all && error.exit == Exit::NotPermitted => {
                 closed.push(pid.to_string());
                 continue;
             }
-            Err(failure) => {
-                failures.push(failure);
+            Err(error) => {
+                errors.push(error);
                 continue;
             }
         };
         match server.report() {
             Ok(report) => reports.push(report),
-            Err(failure) if args.all && failure.kind == Kind::NotFound => {}
-            Err(failure) => failures.push(failure),
+            Err(error) if args.all && error.exit == Exit::NotFound => {}
+            Err(error) => errors.push(error),
         }
     }
     if !closed.is_empty() {
@@ -72,16 +73,16 @@ pub fn run(args: &Args) -> Result<()> {
         _ => render::text(&reports),
     };
     print(&text)?;
-    let mut failures = failures.into_iter();
-    let Some(first) = failures.next() else { return Ok(()) };
-    for other in failures {
+    let mut errors = errors.into_iter();
+    let Some(first) = errors.next() else { return Ok(()) };
+    for other in errors {
         complain(&other);
     }
     Err(first)
 }
 
 fn running() -> Result<Vec<i32>> {
-    let processes = all_processes().map_err(Failure::while_doing("/proc"))?;
+    let processes = all_processes().map_err(Error::while_doing("/proc"))?;
     let mut pids: Vec<i32> = processes.filter_map(|process| Some(process.ok()?.pid())).collect();
     pids.sort_unstable();
     Ok(pids)

@@ -10,7 +10,7 @@ use procfs::ProcError;
 use procfs::process::{MMapPath, MemoryMap, Process};
 
 use super::image::{Place, find_symbol};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, Exit, Result};
 
 /// No version's block is larger.
 const LARGEST: usize = 1 << 16;
@@ -34,7 +34,7 @@ pub struct Server {
 
 impl Server {
     pub fn find(pid: i32) -> Result<Server> {
-        let in_proc = |error| failure_of(pid, error);
+        let in_proc = |error| error_of(pid, error);
         let process = Process::new(pid).map_err(in_proc)?;
         let program = process.stat().map_err(in_proc)?.comm;
         let maps = process.maps().map_err(in_proc)?;
@@ -45,7 +45,7 @@ impl Server {
             .collect();
         if bases.is_empty() {
             let message = format!("process {pid} ({program}): libnopipe.so is not loaded there");
-            return Err(Failure::new(Kind::NotLoaded, message));
+            return Err(Error::new(Exit::NotLoaded, message));
         }
         Ok(Server {
             process,
@@ -61,7 +61,7 @@ impl Server {
             bases,
         } = self;
         let pid = process.pid();
-        let in_proc = |error| failure_of(pid, error);
+        let in_proc = |error| error_of(pid, error);
         // In a container the process numbers itself otherwise than we do; the innermost number is the last.
         let numbers = process.status().map_err(in_proc)?.nspid;
         let own_pid = numbers.and_then(|pids| pids.last().copied()).unwrap_or(pid);
@@ -75,12 +75,12 @@ impl Server {
             Some(Ok(counters)) => Ok(Report { pid, program, counters }),
             // The memory of a process that has ended is empty.
             _ if !process.is_alive() => Err(in_proc(ProcError::NotFound(None))),
-            Some(Err(why)) => Err(Failure::new(
-                Kind::OtherVersion,
+            Some(Err(why)) => Err(Error::new(
+                Exit::OtherVersion,
                 format!("process {pid} ({program}): {why}"),
             )),
-            None => Err(Failure::new(
-                Kind::NotLoaded,
+            None => Err(Error::new(
+                Exit::NotLoaded,
                 format!("process {pid} ({program}): nothing to read"),
             )),
         }
@@ -114,11 +114,11 @@ fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snap
     })
 }
 
-fn failure_of(pid: i32, error: ProcError) -> Failure {
+fn error_of(pid: i32, error: ProcError) -> Error {
     match error {
-        ProcError::NotFound(_) => Failure::new(Kind::NotFound, format!("process {pid}: no such process")),
-        ProcError::PermissionDenied(_) => Failure::new(Kind::NotPermitted, permission_denied(pid)),
-        other => Failure::new(Kind::Other, format!("process {pid}: {other}")),
+        ProcError::NotFound(_) => Error::new(Exit::NotFound, format!("process {pid}: no such process")),
+        ProcError::PermissionDenied(_) => Error::new(Exit::NotPermitted, permission_denied(pid)),
+        other => Error::new(Exit::Other, format!("process {pid}: {other}")),
     }
 }
 
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn failures() {
-        assert_eq!(Server::find(i32::MAX).err().unwrap().kind, Kind::NotFound);
+    fn errors() {
+        assert_eq!(Server::find(i32::MAX).err().unwrap().exit, Exit::NotFound);
         let own = std::process::id().cast_signed();
-        assert_eq!(Server::find(own).err().unwrap().kind, Kind::NotLoaded);
+        assert_eq!(Server::find(own).err().unwrap().exit, Exit::NotLoaded);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, Exit, Result};
 
 /// The properties that are asked for.
 const PROPERTIES: &[&str] = &[
@@ -53,7 +53,7 @@ impl Manager {
                 .map(PathBuf::from)
         };
         let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-        let config = config.ok_or_else(|| Failure::new(Kind::Other, "neither XDG_CONFIG_HOME nor HOME is set"))?;
+        let config = config.ok_or_else(|| Error::new(Exit::Other, "neither XDG_CONFIG_HOME nor HOME is set"))?;
         Ok(config.join("systemd/user"))
     }
 
@@ -74,18 +74,18 @@ impl Manager {
             .args(args)
             .env("LC_ALL", "C")
             .output()
-            .map_err(|error| Failure::new(Kind::NoSystemd, format!("systemctl: {error}")))?;
+            .map_err(|error| Error::new(Exit::NoSystemd, format!("systemctl: {error}")))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            let kind = match &said {
+            let exit = match &said {
                 said if said.contains("not been booted with systemd") || said.contains("connect to bus") => {
-                    Kind::NoSystemd
+                    Exit::NoSystemd
                 }
-                said if said.contains("denied") || said.contains("authentication required") => Kind::NotPermitted,
-                _ => Kind::Other,
+                said if said.contains("denied") || said.contains("authentication required") => Exit::NotPermitted,
+                _ => Exit::Other,
             };
             let message = format!("{} {}: {}", self.command_line(), args.join(" "), said.trim());
-            return Err(Failure::new(kind, message));
+            return Err(Error::new(exit, message));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -93,11 +93,11 @@ impl Manager {
 
 /// The unit's name in full. Only services run programs of their own.
 pub fn full_name(name: &str) -> Result<String> {
-    let refuse = |why| Err(Failure::new(Kind::NotFound, format!("{name}: {why}")));
+    let refuse = |why| Err(Error::new(Exit::NotFound, format!("{name}: {why}")));
     if name.is_empty() || name.contains('/') || name.starts_with('-') {
         return refuse("not the name of a unit");
     }
-    const OTHER_KINDS: &[&str] = &[
+    const OTHER_TYPES: &[&str] = &[
         ".socket",
         ".target",
         ".timer",
@@ -109,7 +109,7 @@ pub fn full_name(name: &str) -> Result<String> {
         ".scope",
         ".device",
     ];
-    if OTHER_KINDS.iter().any(|kind| name.ends_with(kind)) {
+    if OTHER_TYPES.iter().any(|suffix| name.ends_with(suffix)) {
         return refuse("not a service");
     }
     Ok(match name.ends_with(".service") {
@@ -145,9 +145,9 @@ impl Unit {
         };
         match unit.property("LoadState") {
             "loaded" if !unit.name.is_empty() => Ok(unit),
-            "not-found" => Err(Failure::new(Kind::NotFound, format!("{name}: no such unit"))),
-            state => Err(Failure::new(
-                Kind::Refused,
+            "not-found" => Err(Error::new(Exit::NotFound, format!("{name}: no such unit"))),
+            state => Err(Error::new(
+                Exit::Refused,
                 format!("{name}: the unit is not usable: {state}"),
             )),
         }
@@ -275,7 +275,7 @@ PrivateTmp=no
         assert_eq!(full_name("nginx").unwrap(), "nginx.service");
         assert_eq!(full_name("foo@1.service").unwrap(), "foo@1.service");
         for wrong in ["a/b", "", "-x", "a.socket"] {
-            assert_eq!(full_name(wrong).unwrap_err().kind, Kind::NotFound);
+            assert_eq!(full_name(wrong).unwrap_err().exit, Exit::NotFound);
         }
     }
 
