@@ -8,6 +8,7 @@
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
+//! | [`library`] | the library's file name |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`search`] | a plain byte search |
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
@@ -23,6 +24,7 @@ pub mod disposition;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+pub mod library;
 pub mod line;
 pub mod runaway;
 pub mod search;
