@@ -4,14 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nopipe_core::library::LIBRARY;
+
 use crate::error::{Error, Exit, Result};
-use crate::systemd::unit::Unit;
-
-const NAME: &str = "libnopipe.so";
-
-/// Where a unit with a root of its own gets the library: systemd mounts a fresh /run there, so that the place can be
-/// made whatever the root holds, and even if it is read-only.
-const IN_OTHER_ROOT: &str = "/run/nopipe/libnopipe.so";
 
 /// The library as LD_PRELOAD is to name it.
 #[derive(Debug)]
@@ -27,7 +22,7 @@ pub fn find(asked: Option<&Path>) -> Result<Library> {
     let folders = system_folders();
     match asked {
         Some(path) => named(path, &folders),
-        None => match named(Path::new(NAME), &folders) {
+        None => match named(Path::new(LIBRARY), &folders) {
             Ok(library) => Ok(library),
             Err(_) => beside_this_program(),
         },
@@ -60,9 +55,9 @@ fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
 
 fn beside_this_program() -> Result<Library> {
     let program = std::env::current_exe().map_err(Error::while_doing("this program's own path"))?;
-    named(&program.with_file_name(NAME), &[]).map_err(|_| {
+    named(&program.with_file_name(LIBRARY), &[]).map_err(|_| {
         let message =
-            format!("{NAME} is neither in a system library folder nor beside this program: name it by --library");
+            format!("{LIBRARY} is neither in a system library folder nor beside this program: name it by --library");
         Error::new(Exit::Other, message)
     })
 }
@@ -93,34 +88,6 @@ impl Library {
     }
 }
 
-/// How one unit gets the library.
-#[derive(Debug)]
-pub struct Placed {
-    /// Its name in LD_PRELOAD.
-    pub name: String,
-    /// What BindReadOnlyPaths= must bring into the unit's own root.
-    pub binds: Vec<String>,
-}
-
-impl Placed {
-    pub fn in_unit(library: &Library, unit: &Unit) -> Placed {
-        if !unit.is_set("RootDirectory") && !unit.is_set("RootImage") {
-            return Placed {
-                name: library.name.clone(),
-                binds: Vec::new(),
-            };
-        }
-        Placed {
-            name: IN_OTHER_ROOT.to_owned(),
-            binds: vec![
-                format!("{}:{IN_OTHER_ROOT}", library.path.display()),
-                // "-": a system may be without journald.
-                "-/run/systemd/journal/socket".to_owned(),
-            ],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,27 +95,14 @@ mod tests {
     #[test]
     fn named_libraries() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(NAME);
+        let path = folder.path().join(LIBRARY);
         fs::write(&path, "").unwrap();
         let folders = [PathBuf::from("/nonexistent"), folder.path().to_owned()];
-        let bare = named(Path::new(NAME), &folders).unwrap();
-        assert_eq!((bare.name.as_str(), &bare.path), (NAME, &path));
+        let bare = named(Path::new(LIBRARY), &folders).unwrap();
+        assert_eq!((bare.name.as_str(), &bare.path), (LIBRARY, &path));
         assert_eq!(named(&path, &[]).unwrap().path, path);
         for wrong in ["./libnopipe.so", "/nonexistent/libnopipe.so", "/a b.so", "other.so"] {
             assert!(named(Path::new(wrong), &folders).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_root_of_its_own() {
-        let library = Library {
-            name: NAME.into(),
-            path: "/usr/lib/libnopipe.so".into(),
-        };
-        let plain = Placed::in_unit(&library, &Unit::parse("Id=a.service\nRootDirectory=\n"));
-        assert_eq!((plain.name.as_str(), plain.binds.len()), (NAME, 0));
-        let rooted = Placed::in_unit(&library, &Unit::parse("Id=a.service\nRootDirectory=/srv/root\n"));
-        assert_eq!(rooted.name, IN_OTHER_ROOT);
-        assert_eq!(rooted.binds[0], "/usr/lib/libnopipe.so:/run/nopipe/libnopipe.so");
     }
 }

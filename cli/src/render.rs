@@ -7,7 +7,7 @@ use nopipe_core::stats::{LastPeer, Snapshot};
 use nopipe_core::time::rfc3339;
 use serde_json::{Map, Value, json};
 
-use crate::server::process::Report;
+use crate::server::Report;
 
 /// One number of a process, under its names.
 struct Number {

@@ -1,4 +1,7 @@
-//! A running process, seen from outside.
+//! A running process, seen from outside: nothing in it runs, waits or changes.
 
+mod access;
 mod image;
-pub mod process;
+mod process;
+
+pub use process::{Report, Server, running};

@@ -1,19 +1,16 @@
 //! `nopipe dropin`: the drop-in that puts a systemd unit under the library.
 
-use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
 
 use crate::error::{EXIT_STATUS, Error, Exit, Result};
 use crate::library;
 use crate::output::{complain, print};
-use crate::systemd::unit::{Manager, Unit};
-use crate::systemd::{dropin, hindrance, unit};
-
-/// The last of a unit's drop-ins counts, and they are read in the order of their names.
-const FILE_NAME: &str = "zz-nopipe.conf";
+use crate::systemd::install::{Removal, install, remove};
+use crate::systemd::manager::Manager;
+use crate::systemd::placement::Placement;
+use crate::systemd::unit::{self, Unit};
+use crate::systemd::verify::verify;
+use crate::systemd::{dropin, hindrance};
 
 /// Put a systemd service under the library, by a drop-in
 ///
@@ -61,13 +58,13 @@ pub fn run(args: &Args) -> Result<()> {
     let manager = Manager { user: args.user };
     let name = unit::full_name(&args.unit)?;
     if args.remove {
-        return remove(&manager, &name);
+        return run_remove(&manager, &name);
     }
     let unit = Unit::read(&manager, &name)?;
     let library = library::find(args.library.as_deref())?;
-    let placed = library::Placed::in_unit(&library, &unit);
+    let placement = Placement::in_unit(&library, &unit);
     let hindrances = hindrance::all(&unit, &library);
-    let text = dropin::dropin(&unit, &placed, &hindrances, args.user);
+    let text = dropin::text(&unit, &placement, &hindrances, args.user);
     if !args.install {
         return print(&text);
     }
@@ -81,10 +78,13 @@ pub fn run(args: &Args) -> Result<()> {
         );
         return Err(Error::new(Exit::Refused, message));
     }
-    verify(&manager, &unit, &text)?;
-    let path = manager.folder()?.join(format!("{}.d", unit.name)).join(FILE_NAME);
-    write_by_rename(&path, &text)?;
-    manager.reload()?;
+    if let Some(messages) = verify(&manager, &unit, &text)? {
+        complain(&format!(
+            "{}: systemd-analyze verify fails without the drop-in, too:\n{messages}",
+            unit.name
+        ));
+    }
+    let path = install(&manager, &unit.name, &text)?;
     print(&format!(
         "installed {}\nIt takes effect when the service starts next: {} restart {}\n",
         path.display(),
@@ -93,81 +93,15 @@ pub fn run(args: &Args) -> Result<()> {
     ))
 }
 
-fn remove(manager: &Manager, name: &str) -> Result<()> {
-    // The unit may be gone already, and the drop-in still there.
+fn run_remove(manager: &Manager, name: &str) -> Result<()> {
+    // The drop-in may have outlived its unit.
     let name = Unit::read(manager, name).map_or_else(|_| name.to_owned(), |unit| unit.name);
-    let folder = manager.folder()?.join(format!("{name}.d"));
-    let path = folder.join(FILE_NAME);
-    match fs::remove_file(&path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return print(&format!("nothing to remove: there is no {}\n", path.display()));
-        }
-        Err(error) => return Err(Error::of_file(&path)(error)),
-    }
-    // It stays if other drop-ins are in it.
-    let _ = fs::remove_dir(&folder);
-    manager.reload()?;
-    print(&format!(
-        "removed {}\nThe running service keeps the library until it starts next: {} restart {name}\n",
-        path.display(),
-        manager.command_line()
-    ))
-}
-
-/// Lets `systemd-analyze verify` judge the unit together with the drop-in, which is in a folder of its own meanwhile.
-/// What is wrong with the unit anyway is no reason to refuse.
-fn verify(manager: &Manager, unit: &Unit, text: &str) -> Result<()> {
-    let bare = tempfile::tempdir().map_err(Error::while_doing("temporary folder"))?;
-    let with_dropin = tempfile::tempdir().map_err(Error::while_doing("temporary folder"))?;
-    write_by_rename(
-        &with_dropin.path().join(format!("{}.d", unit.name)).join(FILE_NAME),
-        text,
-    )?;
-    let analyze = |folder: &Path| -> Result<Output> {
-        Command::new("systemd-analyze")
-            .args(["verify", "--man=no", "--recursive-errors=no"])
-            .args(manager.user.then_some("--user"))
-            .arg(unit.file())
-            // The colon at the end: and the usual folders.
-            .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()))
-            .env("LC_ALL", "C")
-            .output()
-            .map_err(Error::while_doing("systemd-analyze"))
-    };
-    let judged = analyze(with_dropin.path())?;
-    let said = String::from_utf8_lossy(&judged.stderr);
-    let said = said.trim_end();
-    if !said.contains(&*with_dropin.path().to_string_lossy()) {
-        if judged.status.success() {
-            return Ok(());
-        }
-        if !analyze(bare.path())?.status.success() {
-            complain(&format!(
-                "{}: systemd-analyze verify fails without the drop-in, too:\n{said}",
-                unit.name
-            ));
-            return Ok(());
-        }
-    }
-    let message = format!("{}: not installed: systemd-analyze verify says\n{said}", unit.name);
-    Err(Error::new(Exit::Refused, message))
-}
-
-/// So that systemd never reads half of it.
-fn write_by_rename(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let write = || {
-        fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".nopipe-")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(Error::of_file(path))
+    print(&match remove(manager, &name)? {
+        Removal::NothingThere(path) => format!("nothing to remove: there is no {}\n", path.display()),
+        Removal::Removed(path) => format!(
+            "removed {}\nThe running service keeps the library until it starts next: {} restart {name}\n",
+            path.display(),
+            manager.command_line()
+        ),
+    })
 }

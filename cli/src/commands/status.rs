@@ -1,11 +1,9 @@
 //! `nopipe status`: the counters of running servers, read from outside. The servers notice nothing of it.
 
-use procfs::process::all_processes;
-
-use crate::error::{EXIT_STATUS, Error, Exit, Result};
+use crate::error::{EXIT_STATUS, Exit, Result};
 use crate::output::{complain, print};
 use crate::render;
-use crate::server::process::Server;
+use crate::server::{Server, running};
 
 /// Show the counters of running servers
 ///
@@ -79,11 +77,4 @@ pub fn run(args: &Args) -> Result<()> {
         complain(&other);
     }
     Err(first)
-}
-
-fn running() -> Result<Vec<i32>> {
-    let processes = all_processes().map_err(Error::while_doing("/proc"))?;
-    let mut pids: Vec<i32> = processes.filter_map(|process| Some(process.ok()?.pid())).collect();
-    pids.sort_unstable();
-    Ok(pids)
 }

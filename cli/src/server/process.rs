@@ -1,14 +1,14 @@
 //! The counters of one process.
 
-use std::fmt::Write;
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
+use nopipe_core::library::{self, LIBRARY};
 use nopipe_core::stats::{self, Snapshot, Unreadable};
 use procfs::ProcError;
-use procfs::process::{MMapPath, MemoryMap, Process};
+use procfs::process::{MMapPath, MemoryMap, Process, all_processes};
 
+use super::access::error_of;
 use super::image::{Place, find_symbol};
 use crate::error::{Error, Exit, Result};
 
@@ -40,11 +40,11 @@ impl Server {
         let maps = process.maps().map_err(in_proc)?;
         let bases: Vec<u64> = maps
             .iter()
-            .filter(|map| is_library(map))
+            .filter(|map| is_library_start(map))
             .map(|map| map.address.0)
             .collect();
         if bases.is_empty() {
-            let message = format!("process {pid} ({program}): libnopipe.so is not loaded there");
+            let message = format!("process {pid} ({program}): {LIBRARY} is not loaded there");
             return Err(Error::new(Exit::NotLoaded, message));
         }
         Ok(Server {
@@ -87,20 +87,27 @@ impl Server {
     }
 }
 
-/// Whether this is the first mapping of a libnopipe.so, be the file renamed (libnopipe.so.old) or deleted since.
-fn is_library(map: &MemoryMap) -> bool {
+/// The numbers of all processes, in ascending order.
+pub fn running() -> Result<Vec<i32>> {
+    let processes = all_processes().map_err(Error::while_doing("/proc"))?;
+    let mut pids: Vec<i32> = processes.filter_map(|process| Some(process.ok()?.pid())).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Whether this mapping is the beginning of a copy of the library.
+fn is_library_start(map: &MemoryMap) -> bool {
     let MMapPath::Path(path) = &map.pathname else {
         return false;
     };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = name.trim_end_matches(" (deleted)");
-    map.offset == 0 && (name == "libnopipe.so" || name.starts_with("libnopipe.so."))
+    map.offset == 0 && library::is_library(name)
 }
 
 /// The counters of the copy of the library at `base`, or why they cannot be read.
 fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snapshot, String> {
-    let Place { address, size } =
-        find_symbol(memory, base, stats::SYMBOL).ok_or("the libnopipe.so that is loaded there has no counters")?;
+    let Place { address, size } = find_symbol(memory, base, stats::SYMBOL)
+        .ok_or_else(|| format!("the {LIBRARY} that is loaded there has no counters"))?;
     let mut bytes = vec![0; size.min(LARGEST)];
     memory
         .read_exact_at(&mut bytes, address)
@@ -114,44 +121,6 @@ fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snap
     })
 }
 
-fn error_of(pid: i32, error: ProcError) -> Error {
-    match error {
-        ProcError::NotFound(_) => Error::new(Exit::NotFound, format!("process {pid}: no such process")),
-        ProcError::PermissionDenied(_) => Error::new(Exit::NotPermitted, permission_denied(pid)),
-        other => Error::new(Exit::Other, format!("process {pid}: {other}")),
-    }
-}
-
-/// What is known of why a process may not be read, see ptrace(2), "Ptrace access mode checking".
-fn permission_denied(pid: i32) -> String {
-    let mut text = format!("process {pid}: permission denied");
-    let own = rustix::process::geteuid().as_raw();
-    let folder = Path::new("/proc").join(pid.to_string());
-    let user = Process::new(pid)
-        .and_then(|process| process.status())
-        .map(|status| status.euid);
-    match user {
-        Ok(user) if user != own => {
-            let _ = write!(text, "; it runs as user {user}, this program as {own}");
-        }
-        // The kernel gives the files of a process that is not dumpable to root.
-        Ok(user) if fs::metadata(folder.join("stat")).is_ok_and(|file| file.uid() != user) => {
-            text.push_str("; it is not dumpable (it has changed its user, or called prctl(PR_SET_DUMPABLE, 0))");
-        }
-        _ => {}
-    }
-    if let Ok(scope) = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope") {
-        let meaning = match scope.trim() {
-            "0" => "no restriction",
-            "1" => "only a process's ancestors and root",
-            "2" => "only root",
-            _ => "nobody",
-        };
-        let _ = write!(text, "; kernel.yama.ptrace_scope = {} ({meaning})", scope.trim());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +132,7 @@ mod tests {
             let mut maps = <procfs::process::MemoryMaps as procfs::FromRead>::from_read(line.as_bytes())
                 .unwrap()
                 .0;
-            is_library(&maps.remove(0))
+            is_library_start(&maps.remove(0))
         };
         for path in [
             "/usr/lib/libnopipe.so",

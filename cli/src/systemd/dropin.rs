@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 
-use super::hindrance::Hindrance;
-use super::unit::Unit;
-use crate::library::Placed;
+use nopipe_core::library::LIBRARY;
 
-pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool) -> String {
+use super::hindrance::Hindrance;
+use super::placement::Placement;
+use super::unit::Unit;
+
+pub fn text(unit: &Unit, placement: &Placement, hindrances: &[Hindrance], user: bool) -> String {
     let name = &unit.name;
     let option = if user { " --user" } else { "" };
     let mut text = format!(
-        "# {name} under libnopipe.so: it survives clients that vanish, and the journal says which.\n\
+        "# {name} under {LIBRARY}: it survives clients that vanish, and the journal says which.\n\
          # Written by `nopipe dropin{option} --install {name}`. Before the library is removed, remove this:\n\
          # `nopipe dropin{option} --remove {name}`, or the dynamic linker complains at every start.\n"
     );
@@ -26,13 +28,13 @@ pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool
             "# Environment= replaces an earlier value, so what the unit preloaded before is kept."
         );
     }
-    let preload = [vec![placed.name.clone()], kept].concat().join(":");
+    let preload = [vec![placement.name.clone()], kept].concat().join(":");
     let _ = writeln!(text, "Environment=\"LD_PRELOAD={}\"", escape(&preload));
-    if !placed.binds.is_empty() {
+    if !placement.binds.is_empty() {
         text.push_str(
             "\n# The unit has a root of its own, into which the library and the journal's socket are mounted.\n",
         );
-        for bind in &placed.binds {
+        for bind in &placement.binds {
             // Not in quotes: the colon would not separate the two paths. Neither has a blank.
             let _ = writeln!(text, "BindReadOnlyPaths={}", escape(bind));
         }
@@ -65,11 +67,11 @@ mod tests {
 
     fn settings(properties: &str) -> Vec<String> {
         let unit = Unit::parse(&format!("Id=a.service\n{properties}\n"));
-        let placed = Placed {
+        let placement = Placement {
             name: "libnopipe.so".into(),
             binds: Vec::new(),
         };
-        let text = dropin(&unit, &placed, &[], false);
+        let text = text(&unit, &placement, &[], false);
         text.lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())
             .map(String::from)

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nopipe_core::library::LIBRARY;
+
 use super::unit::Unit;
 use crate::library::Library;
 use crate::program;
@@ -78,7 +80,7 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
     for file in unit.environment_files() {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find(|line| line.trim_start().starts_with("LD_PRELOAD="));
-        if line.is_some_and(|line| !line.contains("libnopipe.so")) {
+        if line.is_some_and(|line| !line.contains(LIBRARY)) {
             found.push(stops(format!(
                 "EnvironmentFile={file} sets LD_PRELOAD, which overrides this drop-in: add the library there"
             )));
