@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{EXIT_STATUS, Result};
 
-/// The launcher of libnopipe.so, the library with which servers survive SIGPIPE and log the peer that vanished
+/// The launcher for libnopipe.so, a library that lets servers survive SIGPIPE and log the peer that vanished
 #[derive(Parser)]
 #[command(name = "nopipe", version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
 pub struct Cli {

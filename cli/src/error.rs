@@ -21,14 +21,14 @@ pub enum Exit {
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0  success
-  1  something else went wrong, and standard error says what
+  1  any other error: see standard error
   2  the command line is wrong
-  3  there is no such process or unit
+  3  no such process or unit
   4  permission denied
   5  the library is not loaded in that process
-  6  the library there has another version of the counters
-  7  systemd does not run here, or does not answer
-  8  refused: the unit would be worse off, or not start";
+  6  the library in that process has another version of the counters
+  7  systemd is not running, or does not answer
+  8  refused: the unit would be worse off, or would not start";
 
 /// Why a subcommand failed: a message for standard error, and the exit status.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Where the library lies, and under which name a unit finds it.
+//! Finds `libnopipe.so`: its file, and its name in LD_PRELOAD.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,23 +8,25 @@ use nopipe_core::library::LIBRARY;
 
 use crate::error::{Error, Exit, Result};
 
-/// The library as LD_PRELOAD is to name it.
+/// The library's file, and its name in LD_PRELOAD.
 #[derive(Debug)]
 pub struct Library {
-    /// A bare name, if it lies where the dynamic linker looks.
+    /// For LD_PRELOAD: a plain file name if the dynamic linker finds it by that, else an absolute path.
     pub name: String,
     /// The file.
     pub path: PathBuf,
 }
 
-/// The library that was asked for, or the one that is installed, or the one beside this program.
+/// The library that was asked for; else the one in a system library folder; else the one next to this program.
+///
+/// `asked` is an absolute path, or a file name that is looked up in the system library folders.
 pub fn find(asked: Option<&Path>) -> Result<Library> {
     let folders = system_folders();
     match asked {
         Some(path) => named(path, &folders),
         None => match named(Path::new(LIBRARY), &folders) {
             Ok(library) => Ok(library),
-            Err(_) => beside_this_program(),
+            Err(_) => next_to_this_program(),
         },
     }
 }
@@ -33,11 +35,11 @@ fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
     let missing = |why: &str| Error::new(Exit::Other, format!("the library {}: {why}", asked.display()));
     let Some(name) = asked.to_str().filter(|name| !name.contains([' ', ':', '\n'])) else {
         return Err(missing(
-            "LD_PRELOAD cannot hold this name: blanks and colons separate names there",
+            "LD_PRELOAD cannot hold this name: spaces and colons separate names there",
         ));
     };
     let path = match name.contains('/') {
-        true if asked.is_relative() => return Err(missing("neither an absolute path nor a bare name")),
+        true if asked.is_relative() => return Err(missing("neither an absolute path nor a plain file name")),
         true => Some(asked.to_owned()).filter(|path| path.is_file()),
         false => folders
             .iter()
@@ -53,16 +55,17 @@ fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
     }
 }
 
-fn beside_this_program() -> Result<Library> {
+fn next_to_this_program() -> Result<Library> {
     let program = std::env::current_exe().map_err(Error::while_doing("this program's own path"))?;
     named(&program.with_file_name(LIBRARY), &[]).map_err(|_| {
-        let message =
-            format!("{LIBRARY} is neither in a system library folder nor beside this program: name it by --library");
+        let message = format!(
+            "{LIBRARY} is neither in a system library folder nor next to this program: pass its path with --library"
+        );
         Error::new(Exit::Other, message)
     })
 }
 
-/// Where the dynamic linker looks without being told.
+/// The folders that the dynamic linker searches by default, see ld.so(8).
 fn system_folders() -> Vec<PathBuf> {
     let arch = std::env::consts::ARCH;
     [
@@ -78,7 +81,7 @@ fn system_folders() -> Vec<PathBuf> {
 }
 
 impl Library {
-    /// Whether every user may read it: a service that may not runs without it.
+    /// Whether every user may read the file. A service that runs as a user who may not starts without the library.
     pub fn is_readable_by_all(&self) -> bool {
         let Ok(path) = self.path.canonicalize() else {
             return false;

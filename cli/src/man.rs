@@ -1,4 +1,4 @@
-//! The man pages come from the same source as `--help`: `NOPIPE_WRITE_MAN=1 cargo test -p nopipe-cli man` writes them.
+//! The man pages have the same source as `--help`. `NOPIPE_WRITE_MAN=1 cargo test -p nopipe-cli man` writes them.
 
 use std::fs;
 use std::path::Path;

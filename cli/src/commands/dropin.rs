@@ -12,44 +12,44 @@ use crate::systemd::unit::{self, Unit};
 use crate::systemd::verify::verify;
 use crate::systemd::{dropin, hindrance};
 
-/// Put a systemd service under the library, by a drop-in
+/// Make a systemd service load the library, with a drop-in
 ///
-/// Reads what the unit says now, keeps its LD_PRELOAD, and names each of its options that stands in the way. The
-/// drop-in explains itself in comments. Nothing is changed without --install or --remove.
+/// The unit's current settings are read and its own LD_PRELOAD is kept. Comments in the drop-in explain it and name
+/// every option of the unit that keeps the library out or limits it. Nothing is changed without --install or --remove.
 #[derive(clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub struct Args {
-    /// The service, such as nginx or nginx.service; a template as name@.service
+    /// The service: nginx or nginx.service; a template: name@.service
     unit: String,
 
-    /// Show the drop-in on standard output [this is the default]
+    /// Write the drop-in to standard output [default]
     #[arg(long, group = "action")]
     print: bool,
 
     /// Check the drop-in with systemd-analyze, put it in place and reload systemd
     ///
-    /// The service itself is not restarted.
+    /// The service is not restarted.
     #[arg(long, group = "action")]
     install: bool,
 
     /// Remove the drop-in and reload systemd
     ///
-    /// Do so before the library is removed: the dynamic linker complains at every start of a program whose
-    /// LD_PRELOAD it does not find.
+    /// Do this before you remove the library. Otherwise the dynamic linker writes an error message whenever the
+    /// service starts a program.
     #[arg(long, group = "action")]
     remove: bool,
 
-    /// The unit is one of the calling user's own
+    /// Use the calling user's own systemd, like systemctl --user
     #[arg(long)]
     user: bool,
 
-    /// The library: an absolute path, or a bare name that the dynamic linker finds
+    /// The library: an absolute path, or a file name that the dynamic linker finds
     ///
-    /// Default: libnopipe.so if it lies in a system library folder, else the one beside this program.
+    /// Default: libnopipe.so if it is in a system library folder, else the one next to this program.
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
 
-    /// Install although the library would not be loaded, or would harm
+    /// Install even if the library would not be loaded, or the service could be killed or fail to start
     #[arg(long, requires = "install")]
     force: bool,
 }
@@ -73,20 +73,20 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if hindrances.iter().any(|hindrance| hindrance.stops) && !args.force {
         let message = format!(
-            "{}: not installed: without the library, IgnoreSIGPIPE=no would expose the service (--force installs)",
+            "{}: not installed: without the library, IgnoreSIGPIPE=no would leave the service worse off (--force installs all the same)",
             unit.name
         );
         return Err(Error::new(Exit::Refused, message));
     }
     if let Some(messages) = verify(&manager, &unit, &text)? {
         complain(&format!(
-            "{}: systemd-analyze verify fails without the drop-in, too:\n{messages}",
+            "{}: systemd-analyze verify fails even without the drop-in:\n{messages}",
             unit.name
         ));
     }
     let path = install(&manager, &unit.name, &text)?;
     print(&format!(
-        "installed {}\nIt takes effect when the service starts next: {} restart {}\n",
+        "installed {}\nIt takes effect at the next start of the service: {} restart {}\n",
         path.display(),
         manager.command_line(),
         unit.name
@@ -99,7 +99,7 @@ fn run_remove(manager: &Manager, name: &str) -> Result<()> {
     print(&match remove(manager, &name)? {
         Removal::NothingThere(path) => format!("nothing to remove: there is no {}\n", path.display()),
         Removal::Removed(path) => format!(
-            "removed {}\nThe running service keeps the library until it starts next: {} restart {name}\n",
+            "removed {}\nThe running service keeps the library until it is restarted: {} restart {name}\n",
             path.display(),
             manager.command_line()
         ),

@@ -1,4 +1,4 @@
-//! `nopipe status`: the counters of running servers, read from outside. The servers notice nothing of it.
+//! `nopipe status`: the counters of running servers, read from outside. The servers do not notice.
 
 use crate::error::{EXIT_STATUS, Exit, Result};
 use crate::output::{complain, print};
@@ -7,21 +7,22 @@ use crate::server::{Server, running};
 
 /// Show the counters of running servers
 ///
-/// They are read from the memory of processes that have the library loaded, which takes the same right as a debugger
-/// needs: to be root, or the same user where kernel.yama.ptrace_scope allows it. The servers are not disturbed.
+/// The counters are read from the memory of processes that have the library loaded. This needs the same right as a
+/// debugger: root has it, and so has the same user where kernel.yama.ptrace_scope allows it. The servers are not
+/// disturbed.
 #[derive(clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub struct Args {
-    /// The processes
+    /// The process IDs
     ///
-    /// Those that can be read are shown; what is wrong with each of the others is told on standard error, and the first
-    /// of them decides the exit status.
+    /// Every process that can be read is shown. Standard error says what is wrong with each of the others, and the
+    /// first of them decides the exit status.
     #[arg(value_name = "PID", required_unless_present = "all", value_parser = clap::value_parser!(i32).range(1..))]
     pids: Vec<i32>,
 
-    /// Every process that has the library loaded
+    /// Show every process that has the library loaded
     ///
-    /// Processes of which even that may not be known are listed on standard error.
+    /// Standard error lists the processes that the calling user has no permission to inspect.
     #[arg(long, conflicts_with = "pids")]
     all: bool,
 
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, group = "format")]
     json: bool,
 
-    /// Write Prometheus' text format, for the textfile collector of node_exporter
+    /// Write the Prometheus text format, for the textfile collector of node_exporter
     #[arg(long, group = "format")]
     prometheus: bool,
 }
@@ -42,7 +43,7 @@ pub fn run(args: &Args) -> Result<()> {
     for pid in pids {
         let server = match Server::find(pid) {
             Ok(server) => server,
-            // It ended meanwhile, or has nothing to do with us.
+            // It has ended since, or does not have the library loaded.
             Err(error) if args.all && matches!(error.exit, Exit::NotFound | Exit::NotLoaded) => continue,
             Err(error) if args.all && error.exit == Exit::NotPermitted => {
                 closed.push(pid.to_string());
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if !closed.is_empty() {
         complain(&format!(
-            "permission denied to look into these processes: {}",
+            "permission denied to inspect these processes: {}",
             closed.join(" ")
         ));
     }

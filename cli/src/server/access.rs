@@ -19,7 +19,7 @@ pub fn error_of(pid: i32, error: ProcError) -> Error {
     }
 }
 
-/// What is known of why a process may not be read, see ptrace(2), "Ptrace access mode checking".
+/// A message with all known reasons why a process may not be read, see ptrace(2), "Ptrace access mode checking".
 fn permission_denied(pid: i32) -> String {
     let mut text = format!("process {pid}: permission denied");
     let own = rustix::process::geteuid().as_raw();
@@ -31,7 +31,7 @@ fn permission_denied(pid: i32) -> String {
         Ok(user) if user != own => {
             let _ = write!(text, "; it runs as user {user}, this program as {own}");
         }
-        // The kernel gives the files of a process that is not dumpable to root.
+        // The files of a process that is not dumpable belong to root, see proc(5).
         Ok(user) if fs::metadata(folder.join("stat")).is_ok_and(|file| file.uid() != user) => {
             text.push_str("; it is not dumpable (it has changed its user, or called prctl(PR_SET_DUMPABLE, 0))");
         }

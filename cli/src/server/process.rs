@@ -1,4 +1,4 @@
-//! The counters of one process.
+//! A process that has the library loaded, and its counters.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,10 +12,10 @@ use super::access::error_of;
 use super::image::{Place, find_symbol};
 use crate::error::{Error, Exit, Result};
 
-/// No version's block is larger.
+/// No version of the counters is larger, in bytes.
 const LARGEST: usize = 1 << 16;
 
-/// What is shown of a process.
+/// The counters of one process.
 #[derive(Debug)]
 pub struct Report {
     pub pid: i32,
@@ -28,11 +28,15 @@ pub struct Report {
 pub struct Server {
     process: Process,
     program: String,
-    /// Where each copy of the library begins.
+    /// The address at which each copy of the library begins.
     bases: Vec<u64>,
 }
 
 impl Server {
+    /// The process `pid`.
+    ///
+    /// Fails with [`Exit::NotFound`], with [`Exit::NotPermitted`] if its mappings may not be read, and with
+    /// [`Exit::NotLoaded`].
     pub fn find(pid: i32) -> Result<Server> {
         let in_proc = |error| error_of(pid, error);
         let process = Process::new(pid).map_err(in_proc)?;
@@ -44,7 +48,7 @@ impl Server {
             .map(|map| map.address.0)
             .collect();
         if bases.is_empty() {
-            let message = format!("process {pid} ({program}): {LIBRARY} is not loaded there");
+            let message = format!("process {pid} ({program}): {LIBRARY} is not loaded");
             return Err(Error::new(Exit::NotLoaded, message));
         }
         Ok(Server {
@@ -54,6 +58,10 @@ impl Server {
         })
     }
 
+    /// Reads the counters.
+    ///
+    /// Fails with [`Exit::OtherVersion`] if they cannot be decoded, and with [`Exit::NotFound`] or
+    /// [`Exit::NotPermitted`].
     pub fn report(self) -> Result<Report> {
         let Server {
             process,
@@ -62,14 +70,14 @@ impl Server {
         } = self;
         let pid = process.pid();
         let in_proc = |error| error_of(pid, error);
-        // In a container the process numbers itself otherwise than we do; the innermost number is the last.
+        // In a container the process has another number than outside. The last one is the innermost: its own.
         let numbers = process.status().map_err(in_proc)?.nspid;
         let own_pid = numbers.and_then(|pids| pids.last().copied()).unwrap_or(pid);
         let memory = process.mem().map_err(in_proc)?;
         let copies = bases
             .iter()
             .map(|&base| read_copy(&memory, base, own_pid.unsigned_abs()));
-        // Of several copies one counts; the others have signed nothing.
+        // If several copies are loaded, only one counts. The others have no start time.
         let best = copies.max_by_key(|copy| copy.as_ref().map_or(0, |counters| counters.since + 1));
         match best {
             Some(Ok(counters)) => Ok(Report { pid, program, counters }),
@@ -106,18 +114,18 @@ fn is_library_start(map: &MemoryMap) -> bool {
 
 /// The counters of the copy of the library at `base`, or why they cannot be read.
 fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snapshot, String> {
-    let Place { address, size } = find_symbol(memory, base, stats::SYMBOL)
-        .ok_or_else(|| format!("the {LIBRARY} that is loaded there has no counters"))?;
+    let Place { address, size } =
+        find_symbol(memory, base, stats::SYMBOL).ok_or_else(|| format!("its {LIBRARY} has no counters"))?;
     let mut bytes = vec![0; size.min(LARGEST)];
     memory
         .read_exact_at(&mut bytes, address)
         .map_err(|error| error.to_string())?;
     Snapshot::decode(&bytes, own_pid).map_err(|why| match why {
         Unreadable::Version(theirs) => format!(
-            "its counters have version {theirs}, this program reads version {}: use the one that came with that library",
+            "its counters have version {theirs}, but this nopipe reads version {}: use the nopipe that came with that library",
             stats::VERSION
         ),
-        Unreadable::Short | Unreadable::NoBlock => "what is there are no counters that this program knows".to_owned(),
+        Unreadable::Short | Unreadable::NoBlock => "it has no counters that this nopipe can read".to_owned(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The options of a unit that stand in the way of the library.
+//! What keeps the library out of a unit, or limits it there.
 
 use std::fmt;
 use std::fs;
@@ -10,10 +10,10 @@ use super::unit::Unit;
 use crate::library::Library;
 use crate::program;
 
-/// One of them, and what it does.
+/// One option of the unit, or one fact about its files, and the effect. `Display` gives a sentence for the admin.
 #[derive(Debug)]
 pub struct Hindrance {
-    /// The library would not be loaded, or the process be killed.
+    /// The library would not be loaded, or the service could be killed or fail to start. Otherwise it is only limited.
     pub stops: bool,
     what: String,
 }
@@ -38,19 +38,19 @@ fn limits(what: impl Into<String>) -> Hindrance {
     }
 }
 
-/// Every one that can be seen in what systemd and the file system tell.
+/// Every hindrance that the unit's properties and the file system show.
 pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
     let mut found = environment(unit);
     if !library.is_readable_by_all() {
         found.push(stops(format!(
-            "{}: not every user may read it, so a service with User= or DynamicUser= may run without it",
+            "{}: not every user can read this file, so a service with User= or DynamicUser= may run without it",
             library.path.display()
         )));
     }
     if unit.is_set("RootDirectory") || unit.is_set("RootImage") {
         if unit.property("MountAPIVFS") == "no" {
             found.push(stops(
-                "MountAPIVFS=no: the unit's own root gets no fresh /run in which the library could be put",
+                "MountAPIVFS=no: the unit's own root gets no fresh /run, so there is no place to mount the library",
             ));
         }
     } else {
@@ -67,7 +67,7 @@ pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
     found
 }
 
-/// What overrides the drop-in's Environment=.
+/// What overrides the drop-in's `Environment=`.
 fn environment(unit: &Unit) -> Vec<Hindrance> {
     let mut found = Vec::new();
     if unit
@@ -75,7 +75,9 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
         .iter()
         .any(|word| word == "LD_PRELOAD" || word.starts_with("LD_PRELOAD="))
     {
-        found.push(stops("UnsetEnvironment=LD_PRELOAD takes away what this drop-in sets"));
+        found.push(stops(
+            "UnsetEnvironment=LD_PRELOAD removes the variable that this drop-in sets",
+        ));
     }
     for file in unit.environment_files() {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -89,7 +91,7 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
     found
 }
 
-/// Which option hides the library from the unit.
+/// The option that hides the library from the unit or forbids mapping it, and the remedy.
 fn hidden(unit: &Unit, library: &Path) -> Option<String> {
     let path = library.display();
     let below = |folders: &[&str]| folders.iter().any(|folder| library.starts_with(folder));
@@ -119,7 +121,7 @@ fn hidden(unit: &Unit, library: &Path) -> Option<String> {
     // The deeper of the two folders counts.
     let depth = |folder: Option<PathBuf>| folder.map_or(0, |folder| folder.components().count());
     (depth(listed("NoExecPaths")) > depth(listed("ExecPaths")))
-        .then(|| format!("NoExecPaths= forbids to map code from {path}: add ExecPaths={path}"))
+        .then(|| format!("NoExecPaths= forbids mapping code from {path}: add ExecPaths={path}"))
 }
 
 fn address_families(unit: &Unit) -> Option<Hindrance> {
@@ -127,11 +129,11 @@ fn address_families(unit: &Unit) -> Option<Hindrance> {
     let denied = words.first().is_some_and(|word| word.starts_with('~'));
     let unix = words.iter().any(|word| word.trim_start_matches('~') == "AF_UNIX");
     (!words.is_empty() && denied == unix).then(|| {
-        limits("RestrictAddressFamilies= is without AF_UNIX: the log goes to standard error, and so to the journal as plain text")
+        limits("RestrictAddressFamilies= does not allow AF_UNIX: the log goes to standard error, so the journal gets plain text")
     })
 }
 
-/// System calls without which no program starts: a filter that forbids one of these has nothing to do with the library.
+/// System calls without which no program starts: a filter that forbids one of them stops more than the library.
 const EVERY_PROGRAM: &[&str] = &["close", "fstat", "openat", "read", "write"];
 
 /// The system calls of the library that a filter may forbid.
@@ -143,7 +145,7 @@ fn needed() -> impl Iterator<Item = &'static str> {
 fn system_calls(unit: &Unit) -> Option<Hindrance> {
     let words = unit.words("SystemCallFilter");
     let denied = words.first()?.starts_with('~');
-    // A name may carry an error number of its own: name:EPERM.
+    // A name may have its own error number: name:EPERM.
     let named = |call: &str| {
         words
             .iter()
@@ -157,10 +159,10 @@ fn system_calls(unit: &Unit) -> Option<Hindrance> {
     // 2147483646 is systemd's number for "kill".
     match unit.property("SystemCallErrorNumber") {
         "" | "0" | "kill" | "2147483646" => Some(stops(format!(
-            "SystemCallFilter= forbids {list}, and the process would be killed: allow them, or set SystemCallErrorNumber=EPERM"
+            "SystemCallFilter= forbids {list}, which would kill the process: allow them, or set SystemCallErrorNumber=EPERM"
         ))),
         _ => Some(limits(format!(
-            "SystemCallFilter= forbids {list}: the library tells less"
+            "SystemCallFilter= forbids {list}: the library can report less"
         ))),
     }
 }
@@ -216,9 +218,9 @@ mod tests {
         word_of_each("RestrictAddressFamilies=~AF_UNIX", "standard error");
         word_of_each(
             "SystemCallFilter=~sendto",
-            "forbids sendto, and the process would be killed",
+            "forbids sendto, which would kill the process",
         );
-        word_of_each("SystemCallFilter=~sendto:EPERM\nSystemCallErrorNumber=1", "tells less");
+        word_of_each("SystemCallFilter=~sendto:EPERM\nSystemCallErrorNumber=1", "report less");
     }
 
     #[test]

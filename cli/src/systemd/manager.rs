@@ -1,4 +1,4 @@
-//! systemctl: the manager of the system, or of a user.
+//! systemctl, for the system or for the calling user.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,16 +7,17 @@ use crate::error::{Error, Exit, Result};
 
 /// The systemd of the system, or of the calling user.
 pub struct Manager {
+    /// The calling user's.
     pub user: bool,
 }
 
 impl Manager {
-    /// As one would type it.
+    /// The command as an admin types it.
     pub fn command_line(&self) -> &'static str {
         if self.user { "systemctl --user" } else { "systemctl" }
     }
 
-    /// Where the admin's own units and drop-ins lie.
+    /// The folder for the admin's own units and drop-ins, see systemd.unit(5), "Unit File Load Path".
     pub fn folder(&self) -> Result<PathBuf> {
         if !self.user {
             return Ok("/etc/systemd/system".into());
@@ -31,17 +32,21 @@ impl Manager {
         Ok(config.join("systemd/user"))
     }
 
+    /// Makes systemd read all units again.
     pub fn reload(&self) -> Result<()> {
         self.systemctl(&["daemon-reload"]).map(drop)
     }
 
-    /// The value of LD_PRELOAD that every service of this manager gets.
+    /// The LD_PRELOAD that every service of this manager gets, if it is set.
     pub fn preload(&self) -> Option<String> {
         let environment = self.systemctl(&["show-environment"]).ok()?;
         let value = environment.lines().find_map(|line| line.strip_prefix("LD_PRELOAD="))?;
         shlex::split(value.strip_prefix('$').unwrap_or(value))?.pop()
     }
 
+    /// Runs systemctl and returns its standard output.
+    ///
+    /// Fails with [`Exit::NoSystemd`] or [`Exit::NotPermitted`] if systemctl says so, else with [`Exit::Other`].
     pub fn systemctl(&self, args: &[&str]) -> Result<String> {
         let output = Command::new("systemctl")
             .args(self.user.then_some("--user"))

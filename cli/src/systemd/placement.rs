@@ -16,7 +16,7 @@ fn path_in_own_root() -> String {
 pub struct Placement {
     /// Its name in LD_PRELOAD.
     pub name: String,
-    /// What BindReadOnlyPaths= must bring into the unit's own root.
+    /// Values of `BindReadOnlyPaths=`: what must be mounted in the unit's own root.
     pub binds: Vec<String>,
 }
 

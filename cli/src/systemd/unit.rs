@@ -1,4 +1,4 @@
-//! A unit as `systemctl show` tells it.
+//! A unit's properties, as `systemctl show` prints them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use nopipe_core::library::LIBRARY;
 use super::manager::Manager;
 use crate::error::{Error, Exit, Result};
 
-/// The properties that are asked for.
+/// The properties that `systemctl show` is asked for.
 const PROPERTIES: &[&str] = &[
     "Id",
     "LoadState",
@@ -33,7 +33,9 @@ const PROPERTIES: &[&str] = &[
     "SystemCallErrorNumber",
 ];
 
-/// The unit's name in full. Only services run programs of their own.
+/// The full name of a service: `nginx` means `nginx.service`.
+///
+/// Fails with [`Exit::NotFound`] if `name` is no name of a unit, or the name of another type of unit.
 pub fn full_name(name: &str) -> Result<String> {
     let refuse = |why| Err(Error::new(Exit::NotFound, format!("{name}: {why}")));
     if name.is_empty() || name.contains('/') || name.starts_with('-') {
@@ -68,8 +70,11 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Asks systemd for the unit.
+    ///
+    /// Fails with [`Exit::NotFound`] if there is none, with [`Exit::Refused`] if it is masked or otherwise not loaded.
     pub fn read(manager: &Manager, name: &str) -> Result<Unit> {
-        // systemd tells nothing of a template, only of its instances.
+        // systemd shows the properties of a template's instances only.
         let template = name.ends_with("@.service");
         let asked = if template {
             name.replace("@.", "@nopipe.")
@@ -90,12 +95,13 @@ impl Unit {
             "not-found" => Err(Error::new(Exit::NotFound, format!("{name}: no such unit"))),
             state => Err(Error::new(
                 Exit::Refused,
-                format!("{name}: the unit is not usable: {state}"),
+                format!("{name}: the unit cannot be used, its LoadState is {state}"),
             )),
         }
     }
 
-    /// From what `systemctl show` writes: a value may go on in the next line, and a property may come more than once.
+    /// Reads the output of `systemctl show`: a value may continue in the next line, and a property may occur more than
+    /// once.
     pub fn parse(shown: &str) -> Unit {
         let mut properties: HashMap<String, Vec<String>> = HashMap::new();
         let mut current = String::new();
@@ -124,7 +130,7 @@ impl Unit {
         }
     }
 
-    /// The value of a property; empty if it is not set.
+    /// The first value of a property; empty if it is not set.
     pub fn property(&self, name: &str) -> &str {
         self.properties
             .get(name)
@@ -132,17 +138,18 @@ impl Unit {
             .map_or("", String::as_str)
     }
 
-    /// The words of a property, whose blanks systemctl has quoted.
+    /// The words of a property. systemctl quotes words that contain spaces.
     pub fn words(&self, name: &str) -> Vec<String> {
         let values = self.properties.get(name).into_iter().flatten();
         values.filter_map(|value| shlex::split(value)).flatten().collect()
     }
 
+    /// Whether a property is set to anything but `no`.
     pub fn is_set(&self, name: &str) -> bool {
         !matches!(self.property(name), "" | "no" | "[not set]")
     }
 
-    /// What the unit preloads now, in its order, without a libnopipe.so that is there already.
+    /// The libraries that the unit preloads now, in their order, without any `libnopipe.so`.
     pub fn preloads(&self) -> Vec<String> {
         let own = self.words("Environment").into_iter().rev();
         let value = own
@@ -156,7 +163,7 @@ impl Unit {
             .collect()
     }
 
-    /// The files of EnvironmentFile=.
+    /// The files of `EnvironmentFile=`.
     pub fn environment_files(&self) -> Vec<&str> {
         let values = self.properties.get("EnvironmentFiles").into_iter().flatten();
         values
@@ -165,7 +172,7 @@ impl Unit {
             .collect()
     }
 
-    /// The programs that ExecStart= runs.
+    /// The programs that `ExecStart=` runs.
     pub fn programs(&self) -> Vec<PathBuf> {
         let commands = self.properties.get("ExecStart").into_iter().flatten();
         commands
@@ -173,7 +180,7 @@ impl Unit {
             .collect()
     }
 
-    /// What `systemd-analyze verify` takes. An instance is a file of its template with another name.
+    /// The argument for `systemd-analyze verify`. For an instance that is the template's file, a colon and the instance.
     pub fn file(&self) -> String {
         let path = self.property("FragmentPath");
         match self.name.ends_with("@.service") || !path.ends_with("@.service") {
