@@ -7,7 +7,7 @@
 //! | [`dropin`] | the drop-in's text |
 //! | [`hindrance`] | options of the unit that keep the library out, or limit it |
 //! | [`placement`] | under which name, and by which mounts, the unit gets the library |
-//! | [`unit`] | the unit's properties |
+//! | [`mod@unit`] | the unit's properties |
 //! | [`manager`] | systemctl |
 
 pub mod dropin;

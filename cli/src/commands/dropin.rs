@@ -22,7 +22,7 @@ pub struct Args {
     /// The service: nginx or nginx.service; a template: name@.service
     unit: String,
 
-    /// Write the drop-in to standard output [default]
+    /// Write the drop-in to standard output, the default
     #[arg(long, group = "action")]
     print: bool,
 

@@ -44,7 +44,7 @@ impl Server {
         let maps = process.maps().map_err(in_proc)?;
         let bases: Vec<u64> = maps
             .iter()
-            .filter(|map| is_library_start(map))
+            .filter(|map| is_library(map))
             .map(|map| map.address.0)
             .collect();
         if bases.is_empty() {
@@ -104,7 +104,7 @@ pub fn running() -> Result<Vec<i32>> {
 }
 
 /// Whether this mapping is the beginning of a copy of the library.
-fn is_library_start(map: &MemoryMap) -> bool {
+fn is_library(map: &MemoryMap) -> bool {
     let MMapPath::Path(path) = &map.pathname else {
         return false;
     };
@@ -140,7 +140,7 @@ mod tests {
             let mut maps = <procfs::process::MemoryMaps as procfs::FromRead>::from_read(line.as_bytes())
                 .unwrap()
                 .0;
-            is_library_start(&maps.remove(0))
+            is_library(&maps.remove(0))
         };
         for path in [
             "/usr/lib/libnopipe.so",
