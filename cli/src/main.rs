@@ -1,65 +1,45 @@
 //! `nopipe`, the launcher of `libnopipe.so`.
 //!
-//! One file for each subcommand, with its helpers in the folder of the same name:
-//!
-//! | subcommand | what it does |
+//! | module | what is in it |
 //! | --- | --- |
-//! | [`status`] | shows the counters of running servers, read from outside |
-//! | [`dropin`] | writes the drop-in that puts a systemd unit under the library |
+//! | [`commands`] | the command line; one file for each subcommand: its `Args` and a short `run` |
+//! | [`systemd`] | a unit, what hinders the library there, the drop-in, its verification and installation |
+//! | [`server`] | a running process seen from outside: whether it maps the library, its counters |
+//! | [`render`] | counters as text, as JSON and for Prometheus |
+//! | [`library`] | finds `libnopipe.so` and judges the file |
+//! | [`program`] | whether a program loads a preloaded library at all |
+//! | [`output`] | standard output and standard error |
+//! | [`error`] | errors and exit statuses |
 //!
-//! To add one: a file with `Args` (clap) and `run`, and a line in [`Command`]. Exit statuses are in [`failure`].
+//! A module imports only from those below it in this table.
+//!
+//! To add a subcommand: `commands/NAME.rs` and its lines in `commands.rs`. What it finds out about a process goes to
+//! `server/`, about a unit to `systemd/`, about a program or the library to `program.rs` and `library.rs`; a source of
+//! its own, such as a log, gets a folder of its own between [`systemd`] and [`library`]. Then `cli/src/man.rs` writes
+//! the man pages.
 #![forbid(unsafe_code)]
 
-mod dropin;
-mod failure;
+mod commands;
+mod error;
+mod library;
 #[cfg(test)]
 mod man;
-mod status;
+mod output;
+mod program;
+mod render;
+mod server;
+mod systemd;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use failure::{EXIT_STATUS, Failure};
-
-/// The launcher of libnopipe.so, the library with which servers survive SIGPIPE and log the peer that vanished
-#[derive(Parser)]
-#[command(name = "nopipe", version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Status(status::Args),
-    Dropin(dropin::Args),
-}
+use clap::Parser;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Status(args) => status::run(&args),
-        Command::Dropin(args) => dropin::run(&args),
-    };
-    match done {
+    match commands::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            complain(&failure);
-            ExitCode::from(failure.kind as u8)
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(error.exit as u8)
         }
-    }
-}
-
-/// Says on standard error what is wrong.
-fn complain(what: &impl std::fmt::Display) {
-    // Nobody is left to be told if this fails.
-    let _ = writeln!(io::stderr(), "nopipe: {what}");
-}
-
-/// Writes to standard output. A reader that has gone, as in `nopipe status --all | head`, has seen enough.
-fn print(text: &str) -> failure::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::while_doing("standard output")(error)),
-        _ => Ok(()),
     }
 }

@@ -1,15 +1,17 @@
-//! The man pages come from the same source as `--help`: `NOPIPE_WRITE_MAN=1 cargo test -p nopipe-cli man` writes them.
+//! The man pages have the same source as `--help`. `NOPIPE_WRITE_MAN=1 cargo test -p nopipe-cli man` writes them.
 
 use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
 
+use crate::commands::Cli;
+
 #[test]
 fn man_pages_are_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man");
     let fresh = tempfile::tempdir().unwrap();
-    clap_mangen::generate_to(crate::Cli::command(), fresh.path()).unwrap();
+    clap_mangen::generate_to(Cli::command(), fresh.path()).unwrap();
     for page in fs::read_dir(fresh.path()).unwrap() {
         let page = page.unwrap();
         let path = folder.join(page.file_name());

@@ -9,6 +9,7 @@
 //! | [`cause`] | why a call failed; which errors say that the other end is gone |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
 //! | [`encode`] | events as logfmt and as JSON |
+//! | [`library`] | the library's file name |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`search`] | a plain byte search |
 //! | [`settings`] | the grammar of the `NOPIPE_*` variables |
@@ -27,6 +28,7 @@ pub mod disposition;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+pub mod library;
 pub mod line;
 pub mod proc_stat;
 pub mod runaway;

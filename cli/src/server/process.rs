@@ -1,21 +1,21 @@
-//! The counters of one process.
+//! A process that has the library loaded, and its counters.
 
-use std::fmt::Write;
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
+use nopipe_core::library::{self, LIBRARY};
 use nopipe_core::stats::{self, Snapshot, Unreadable};
 use procfs::ProcError;
-use procfs::process::{MMapPath, MemoryMap, Process};
+use procfs::process::{MMapPath, MemoryMap, Process, all_processes};
 
+use super::access::error_of;
 use super::image::{Place, find_symbol};
-use crate::failure::{Failure, Kind, Result};
+use crate::error::{Error, Exit, Result};
 
-/// No version's block is larger.
+/// No version of the counters is larger, in bytes.
 const LARGEST: usize = 1 << 16;
 
-/// What is shown of a process.
+/// The counters of one process.
 #[derive(Debug)]
 pub struct Report {
     pub pid: i32,
@@ -28,13 +28,17 @@ pub struct Report {
 pub struct Server {
     process: Process,
     program: String,
-    /// Where each copy of the library begins.
+    /// The address at which each copy of the library begins.
     bases: Vec<u64>,
 }
 
 impl Server {
+    /// The process `pid`.
+    ///
+    /// Fails with [`Exit::NotFound`], with [`Exit::NotPermitted`] if its mappings may not be read, and with
+    /// [`Exit::NotLoaded`].
     pub fn find(pid: i32) -> Result<Server> {
-        let in_proc = |error| failure_of(pid, error);
+        let in_proc = |error| error_of(pid, error);
         let process = Process::new(pid).map_err(in_proc)?;
         let program = process.stat().map_err(in_proc)?.comm;
         let maps = process.maps().map_err(in_proc)?;
@@ -44,8 +48,8 @@ impl Server {
             .map(|map| map.address.0)
             .collect();
         if bases.is_empty() {
-            let message = format!("process {pid} ({program}): libnopipe.so is not loaded there");
-            return Err(Failure::new(Kind::NotLoaded, message));
+            let message = format!("process {pid} ({program}): {LIBRARY} is not loaded");
+            return Err(Error::new(Exit::NotLoaded, message));
         }
         Ok(Server {
             process,
@@ -54,6 +58,10 @@ impl Server {
         })
     }
 
+    /// Reads the counters.
+    ///
+    /// Fails with [`Exit::OtherVersion`] if they cannot be decoded, and with [`Exit::NotFound`] or
+    /// [`Exit::NotPermitted`].
     pub fn report(self) -> Result<Report> {
         let Server {
             process,
@@ -61,95 +69,64 @@ impl Server {
             bases,
         } = self;
         let pid = process.pid();
-        let in_proc = |error| failure_of(pid, error);
-        // In a container the process numbers itself otherwise than we do; the innermost number is the last.
+        let in_proc = |error| error_of(pid, error);
+        // In a container the process has another number than outside. The last one is the innermost: its own.
         let numbers = process.status().map_err(in_proc)?.nspid;
         let own_pid = numbers.and_then(|pids| pids.last().copied()).unwrap_or(pid);
         let memory = process.mem().map_err(in_proc)?;
         let copies = bases
             .iter()
             .map(|&base| read_copy(&memory, base, own_pid.unsigned_abs()));
-        // Of several copies one counts; the others have signed nothing.
+        // If several copies are loaded, only one counts. The others have no start time.
         let best = copies.max_by_key(|copy| copy.as_ref().map_or(0, |counters| counters.since + 1));
         match best {
             Some(Ok(counters)) => Ok(Report { pid, program, counters }),
             // The memory of a process that has ended is empty.
             _ if !process.is_alive() => Err(in_proc(ProcError::NotFound(None))),
-            Some(Err(why)) => Err(Failure::new(
-                Kind::OtherVersion,
+            Some(Err(why)) => Err(Error::new(
+                Exit::OtherVersion,
                 format!("process {pid} ({program}): {why}"),
             )),
-            None => Err(Failure::new(
-                Kind::NotLoaded,
+            None => Err(Error::new(
+                Exit::NotLoaded,
                 format!("process {pid} ({program}): nothing to read"),
             )),
         }
     }
 }
 
-/// Whether this is the first mapping of a libnopipe.so, be the file renamed (libnopipe.so.old) or deleted since.
+/// The numbers of all processes, in ascending order.
+pub fn running() -> Result<Vec<i32>> {
+    let processes = all_processes().map_err(Error::while_doing("/proc"))?;
+    let mut pids: Vec<i32> = processes.filter_map(|process| Some(process.ok()?.pid())).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Whether this mapping is the beginning of a copy of the library.
 fn is_library(map: &MemoryMap) -> bool {
     let MMapPath::Path(path) = &map.pathname else {
         return false;
     };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = name.trim_end_matches(" (deleted)");
-    map.offset == 0 && (name == "libnopipe.so" || name.starts_with("libnopipe.so."))
+    map.offset == 0 && library::is_library(name)
 }
 
 /// The counters of the copy of the library at `base`, or why they cannot be read.
 fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snapshot, String> {
     let Place { address, size } =
-        find_symbol(memory, base, stats::SYMBOL).ok_or("the libnopipe.so that is loaded there has no counters")?;
+        find_symbol(memory, base, stats::SYMBOL).ok_or_else(|| format!("its {LIBRARY} has no counters"))?;
     let mut bytes = vec![0; size.min(LARGEST)];
     memory
         .read_exact_at(&mut bytes, address)
         .map_err(|error| error.to_string())?;
     Snapshot::decode(&bytes, own_pid).map_err(|why| match why {
         Unreadable::Version(theirs) => format!(
-            "its counters have version {theirs}, this program reads version {}: use the one that came with that library",
+            "its counters have version {theirs}, but this nopipe reads version {}: use the nopipe that came with that library",
             stats::VERSION
         ),
-        Unreadable::Short | Unreadable::NoBlock => "what is there are no counters that this program knows".to_owned(),
+        Unreadable::Short | Unreadable::NoBlock => "it has no counters that this nopipe can read".to_owned(),
     })
-}
-
-fn failure_of(pid: i32, error: ProcError) -> Failure {
-    match error {
-        ProcError::NotFound(_) => Failure::new(Kind::NotFound, format!("process {pid}: no such process")),
-        ProcError::PermissionDenied(_) => Failure::new(Kind::NotPermitted, permission_denied(pid)),
-        other => Failure::new(Kind::Other, format!("process {pid}: {other}")),
-    }
-}
-
-/// What is known of why a process may not be read, see ptrace(2), "Ptrace access mode checking".
-fn permission_denied(pid: i32) -> String {
-    let mut text = format!("process {pid}: permission denied");
-    let own = rustix::process::geteuid().as_raw();
-    let folder = Path::new("/proc").join(pid.to_string());
-    let user = Process::new(pid)
-        .and_then(|process| process.status())
-        .map(|status| status.euid);
-    match user {
-        Ok(user) if user != own => {
-            let _ = write!(text, "; it runs as user {user}, this program as {own}");
-        }
-        // The kernel gives the files of a process that is not dumpable to root.
-        Ok(user) if fs::metadata(folder.join("stat")).is_ok_and(|file| file.uid() != user) => {
-            text.push_str("; it is not dumpable (it has changed its user, or called prctl(PR_SET_DUMPABLE, 0))");
-        }
-        _ => {}
-    }
-    if let Ok(scope) = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope") {
-        let meaning = match scope.trim() {
-            "0" => "no restriction",
-            "1" => "only a process's ancestors and root",
-            "2" => "only root",
-            _ => "nobody",
-        };
-        let _ = write!(text, "; kernel.yama.ptrace_scope = {} ({meaning})", scope.trim());
-    }
-    text
 }
 
 #[cfg(test)]
@@ -177,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn failures() {
-        assert_eq!(Server::find(i32::MAX).err().unwrap().kind, Kind::NotFound);
+    fn errors() {
+        assert_eq!(Server::find(i32::MAX).err().unwrap().exit, Exit::NotFound);
         let own = std::process::id().cast_signed();
-        assert_eq!(Server::find(own).err().unwrap().kind, Kind::NotLoaded);
+        assert_eq!(Server::find(own).err().unwrap().exit, Exit::NotLoaded);
     }
 }

@@ -1,4 +1,4 @@
-//! What kind of program a service runs: not every one loads a preloaded library.
+//! Whether a program loads a preloaded library: static and privileged programs do not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,9 @@ use object::elf::{ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
 
-/// Why the dynamic linker would not load the library into the program at `path`; `None` also where that cannot be told.
+/// Why the dynamic linker would not load the library into the program at `path`, see ld.so(8), "Secure-execution mode".
+///
+/// `None` if it would, or if that is unknown: the file cannot be read, or is not an ELF program.
 pub fn obstacle(path: &Path) -> Option<String> {
     let mode = fs::metadata(path).ok()?.permissions().mode();
     let privileged = |why: &str| {
@@ -24,10 +26,10 @@ pub fn obstacle(path: &Path) -> Option<String> {
         return privileged("has file capabilities");
     }
     let data = fs::read(path).ok()?;
-    is_static(&data)?.then(|| format!("{} is linked statically: it loads no library", path.display()))
+    is_static(&data)?.then(|| format!("{} is linked statically: it loads no shared library", path.display()))
 }
 
-/// Whether an ELF program asks for no dynamic linker; `None` if it is no ELF program.
+/// Whether an ELF program asks for no dynamic linker. `None` if `data` is not an ELF program.
 fn is_static(data: &[u8]) -> Option<bool> {
     match FileKind::parse(data).ok()? {
         FileKind::Elf32 => asks_for_no_linker::<FileHeader32<Endianness>>(data),

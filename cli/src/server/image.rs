@@ -1,6 +1,6 @@
 //! Finds a symbol of a shared object in the memory of another process.
 //!
-//! Memory is all that is read, not the file: that may be replaced or removed meanwhile, or lie in a container.
+//! Only memory is read, not the file: it may have been replaced or removed since, or be in a container.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,17 +12,17 @@ use object::read::elf::{Dyn, FileHeader, GnuHashTable, ProgramHeader, Sym};
 use object::{Endianness, FileKind};
 
 const PAGE: usize = 4096;
-/// No libnopipe.so is larger. What is read is not to be trusted.
+/// No libnopipe.so is larger, in bytes. The memory of another process cannot be trusted.
 const LARGEST: usize = 16 << 20;
 
-/// Where a symbol lies, and how large it is.
+/// A symbol's address in the process, and its size in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     pub address: u64,
     pub size: usize,
 }
 
-/// The symbol `name` of the shared object whose first page is mapped at `base`.
+/// The symbol `name` of the shared object whose first page is mapped at `base`; `None` if it has none or is damaged.
 pub fn find_symbol(memory: &File, base: u64, name: &str) -> Option<Place> {
     let head = read_pages(memory, base, PAGE);
     match FileKind::parse(&*head).ok()? {

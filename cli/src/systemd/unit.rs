@@ -1,12 +1,14 @@
-//! A unit as `systemctl show` tells it.
+//! A unit's properties, as `systemctl show` prints them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::failure::{Failure, Kind, Result};
+use nopipe_core::library::LIBRARY;
 
-/// The properties that are asked for.
+use super::manager::Manager;
+use crate::error::{Error, Exit, Result};
+
+/// The properties that `systemctl show` is asked for.
 const PROPERTIES: &[&str] = &[
     "Id",
     "LoadState",
@@ -31,73 +33,15 @@ const PROPERTIES: &[&str] = &[
     "SystemCallErrorNumber",
 ];
 
-/// The systemd of the system, or of the calling user.
-pub struct Manager {
-    pub user: bool,
-}
-
-impl Manager {
-    /// As one would type it.
-    pub fn command_line(&self) -> &'static str {
-        if self.user { "systemctl --user" } else { "systemctl" }
-    }
-
-    /// Where the admin's own units and drop-ins lie.
-    pub fn folder(&self) -> Result<PathBuf> {
-        if !self.user {
-            return Ok("/etc/systemd/system".into());
-        }
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-        let config = config.ok_or_else(|| Failure::new(Kind::Other, "neither XDG_CONFIG_HOME nor HOME is set"))?;
-        Ok(config.join("systemd/user"))
-    }
-
-    pub fn reload(&self) -> Result<()> {
-        self.systemctl(&["daemon-reload"]).map(drop)
-    }
-
-    /// The value of LD_PRELOAD that every service of this manager gets.
-    fn preload(&self) -> Option<String> {
-        let environment = self.systemctl(&["show-environment"]).ok()?;
-        let value = environment.lines().find_map(|line| line.strip_prefix("LD_PRELOAD="))?;
-        shlex::split(value.strip_prefix('$').unwrap_or(value))?.pop()
-    }
-
-    fn systemctl(&self, args: &[&str]) -> Result<String> {
-        let output = Command::new("systemctl")
-            .args(self.user.then_some("--user"))
-            .args(args)
-            .env("LC_ALL", "C")
-            .output()
-            .map_err(|error| Failure::new(Kind::NoSystemd, format!("systemctl: {error}")))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let kind = match &said {
-                said if said.contains("not been booted with systemd") || said.contains("connect to bus") => {
-                    Kind::NoSystemd
-                }
-                said if said.contains("denied") || said.contains("authentication required") => Kind::NotPermitted,
-                _ => Kind::Other,
-            };
-            let message = format!("{} {}: {}", self.command_line(), args.join(" "), said.trim());
-            return Err(Failure::new(kind, message));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-/// The unit's name in full. Only services run programs of their own.
+/// The full name of a service: `nginx` means `nginx.service`.
+///
+/// Fails with [`Exit::NotFound`] if `name` is no name of a unit, or the name of another type of unit.
 pub fn full_name(name: &str) -> Result<String> {
-    let refuse = |why| Err(Failure::new(Kind::NotFound, format!("{name}: {why}")));
+    let refuse = |why| Err(Error::new(Exit::NotFound, format!("{name}: {why}")));
     if name.is_empty() || name.contains('/') || name.starts_with('-') {
         return refuse("not the name of a unit");
     }
-    const OTHER_KINDS: &[&str] = &[
+    const OTHER_TYPES: &[&str] = &[
         ".socket",
         ".target",
         ".timer",
@@ -109,7 +53,7 @@ pub fn full_name(name: &str) -> Result<String> {
         ".scope",
         ".device",
     ];
-    if OTHER_KINDS.iter().any(|kind| name.ends_with(kind)) {
+    if OTHER_TYPES.iter().any(|suffix| name.ends_with(suffix)) {
         return refuse("not a service");
     }
     Ok(match name.ends_with(".service") {
@@ -126,8 +70,11 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Asks systemd for the unit.
+    ///
+    /// Fails with [`Exit::NotFound`] if there is none, with [`Exit::Refused`] if it is masked or otherwise not loaded.
     pub fn read(manager: &Manager, name: &str) -> Result<Unit> {
-        // systemd tells nothing of a template, only of its instances.
+        // systemd shows the properties of a template's instances only.
         let template = name.ends_with("@.service");
         let asked = if template {
             name.replace("@.", "@nopipe.")
@@ -145,15 +92,16 @@ impl Unit {
         };
         match unit.property("LoadState") {
             "loaded" if !unit.name.is_empty() => Ok(unit),
-            "not-found" => Err(Failure::new(Kind::NotFound, format!("{name}: no such unit"))),
-            state => Err(Failure::new(
-                Kind::Refused,
-                format!("{name}: the unit is not usable: {state}"),
+            "not-found" => Err(Error::new(Exit::NotFound, format!("{name}: no such unit"))),
+            state => Err(Error::new(
+                Exit::Refused,
+                format!("{name}: the unit cannot be used, its LoadState is {state}"),
             )),
         }
     }
 
-    /// From what `systemctl show` writes: a value may go on in the next line, and a property may come more than once.
+    /// Reads the output of `systemctl show`: a value may continue in the next line, and a property may occur more than
+    /// once.
     pub fn parse(shown: &str) -> Unit {
         let mut properties: HashMap<String, Vec<String>> = HashMap::new();
         let mut current = String::new();
@@ -182,7 +130,7 @@ impl Unit {
         }
     }
 
-    /// The value of a property; empty if it is not set.
+    /// The first value of a property; empty if it is not set.
     pub fn property(&self, name: &str) -> &str {
         self.properties
             .get(name)
@@ -190,17 +138,18 @@ impl Unit {
             .map_or("", String::as_str)
     }
 
-    /// The words of a property, whose blanks systemctl has quoted.
+    /// The words of a property. systemctl quotes words that contain spaces.
     pub fn words(&self, name: &str) -> Vec<String> {
         let values = self.properties.get(name).into_iter().flatten();
         values.filter_map(|value| shlex::split(value)).flatten().collect()
     }
 
+    /// Whether a property is set to anything but `no`.
     pub fn is_set(&self, name: &str) -> bool {
         !matches!(self.property(name), "" | "no" | "[not set]")
     }
 
-    /// What the unit preloads now, in its order, without a libnopipe.so that is there already.
+    /// The libraries that the unit preloads now, in their order, without any `libnopipe.so`.
     pub fn preloads(&self) -> Vec<String> {
         let own = self.words("Environment").into_iter().rev();
         let value = own
@@ -209,12 +158,12 @@ impl Unit {
         let value = value.or_else(|| self.manager_preload.clone()).unwrap_or_default();
         let libraries = value.split([' ', ':']).filter(|name| !name.is_empty());
         libraries
-            .filter(|name| name.rsplit('/').next() != Some("libnopipe.so"))
+            .filter(|name| name.rsplit('/').next() != Some(LIBRARY))
             .map(String::from)
             .collect()
     }
 
-    /// The files of EnvironmentFile=.
+    /// The files of `EnvironmentFile=`.
     pub fn environment_files(&self) -> Vec<&str> {
         let values = self.properties.get("EnvironmentFiles").into_iter().flatten();
         values
@@ -223,7 +172,7 @@ impl Unit {
             .collect()
     }
 
-    /// The programs that ExecStart= runs.
+    /// The programs that `ExecStart=` runs.
     pub fn programs(&self) -> Vec<PathBuf> {
         let commands = self.properties.get("ExecStart").into_iter().flatten();
         commands
@@ -231,7 +180,7 @@ impl Unit {
             .collect()
     }
 
-    /// What `systemd-analyze verify` takes. An instance is a file of its template with another name.
+    /// The argument for `systemd-analyze verify`. For an instance that is the template's file, a colon and the instance.
     pub fn file(&self) -> String {
         let path = self.property("FragmentPath");
         match self.name.ends_with("@.service") || !path.ends_with("@.service") {
@@ -275,7 +224,7 @@ PrivateTmp=no
         assert_eq!(full_name("nginx").unwrap(), "nginx.service");
         assert_eq!(full_name("foo@1.service").unwrap(), "foo@1.service");
         for wrong in ["a/b", "", "-x", "a.socket"] {
-            assert_eq!(full_name(wrong).unwrap_err().kind, Kind::NotFound);
+            assert_eq!(full_name(wrong).unwrap_err().exit, Exit::NotFound);
         }
     }
 

@@ -1,21 +1,24 @@
-//! The drop-in itself.
+//! The drop-in's text.
 
 use std::fmt::Write;
 
+use nopipe_core::library::LIBRARY;
+
 use super::hindrance::Hindrance;
-use super::library::Placed;
+use super::placement::Placement;
 use super::unit::Unit;
 
-pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool) -> String {
+/// The drop-in for `unit`, with comments for the admin. `user`: for the calling user's systemd.
+pub fn text(unit: &Unit, placement: &Placement, hindrances: &[Hindrance], user: bool) -> String {
     let name = &unit.name;
     let option = if user { " --user" } else { "" };
     let mut text = format!(
-        "# {name} under libnopipe.so: it survives clients that vanish, and the journal says which.\n\
-         # Written by `nopipe dropin{option} --install {name}`. Before the library is removed, remove this:\n\
-         # `nopipe dropin{option} --remove {name}`, or the dynamic linker complains at every start.\n"
+        "# {name} with {LIBRARY}: the service survives clients that vanish, and the journal shows which.\n\
+         # Written by `nopipe dropin{option} --install {name}`. Before you remove the library, run\n\
+         # `nopipe dropin{option} --remove {name}`: otherwise the dynamic linker complains at every start.\n"
     );
     for hindrance in hindrances {
-        // Of a comment's lines each needs its own mark.
+        // Every line of a comment needs its own mark.
         let _ = writeln!(text, "#\n# In the way: {}", hindrance.to_string().replace('\n', " "));
     }
     text.push_str("\n[Service]\n");
@@ -23,38 +26,38 @@ pub fn dropin(unit: &Unit, placed: &Placed, hindrances: &[Hindrance], user: bool
     if !kept.is_empty() {
         let _ = writeln!(
             text,
-            "# Environment= replaces an earlier value, so what the unit preloaded before is kept."
+            "# This replaces an earlier LD_PRELOAD, so it repeats what the unit preloaded before."
         );
     }
-    let preload = [vec![placed.name.clone()], kept].concat().join(":");
+    let preload = [vec![placement.name.clone()], kept].concat().join(":");
     let _ = writeln!(text, "Environment=\"LD_PRELOAD={}\"", escape(&preload));
-    if !placed.binds.is_empty() {
-        text.push_str(
-            "\n# The unit has a root of its own, into which the library and the journal's socket are mounted.\n",
-        );
-        for bind in &placed.binds {
-            // Not in quotes: the colon would not separate the two paths. Neither has a blank.
+    if !placement.binds.is_empty() {
+        text.push_str("\n# The unit has its own root: the library and the journal's socket are mounted there.\n");
+        for bind in &placement.binds {
+            // Not quoted: inside quotes the colon would not separate the two paths. Neither of them has a space.
             let _ = writeln!(text, "BindReadOnlyPaths={}", escape(bind));
         }
     }
     text.push_str(
-        "\n# With `yes`, the default, the service and all its children would start with SIGPIPE ignored. The library sees\n\
-         # more without that, and pipelines that the service starts end as they do in a shell.\n\
+        "\n# With `yes`, the default, the service and all its children would start with SIGPIPE ignored. With `no` the\n\
+         # library sees more, and pipelines that the service starts end as they do in a shell.\n\
          IgnoreSIGPIPE=no\n\n",
     );
     let forces = |why: &str| format!("# No RestartForceExitStatus=SIGPIPE: {why}.\n");
     text.push_str(&match (unit.property("Type"), unit.property("Restart")) {
         ("oneshot", _) => forces("systemd refuses it with Type=oneshot"),
         (_, "no" | "") => forces("it would restart a service whose unit says Restart=no"),
-        _ => "# Should it die of SIGPIPE after all (one sent on purpose), systemd takes that for a clean exit, after which\n\
-              # Restart=on-failure does not restart. This does.\n\
+        _ => {
+            "# If SIGPIPE kills the service after all (one sent on purpose), systemd counts that as a clean exit, and\n\
+              # Restart=on-failure does not restart the service. This setting does.\n\
               RestartForceExitStatus=SIGPIPE\n"
-            .to_owned(),
+                .to_owned()
+        }
     });
     text
 }
 
-/// As systemd reads it inside double quotes, see systemd.syntax(7) and the specifiers in systemd.unit(5).
+/// Escapes a value for double quotes in a unit file, see systemd.syntax(7) and the specifiers in systemd.unit(5).
 fn escape(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%")
 }
@@ -65,11 +68,11 @@ mod tests {
 
     fn settings(properties: &str) -> Vec<String> {
         let unit = Unit::parse(&format!("Id=a.service\n{properties}\n"));
-        let placed = Placed {
+        let placement = Placement {
             name: "libnopipe.so".into(),
             binds: Vec::new(),
         };
-        let text = dropin(&unit, &placed, &[], false);
+        let text = text(&unit, &placement, &[], false);
         text.lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())
             .map(String::from)

@@ -1,4 +1,4 @@
-//! The counters as text, as JSON and for Prometheus: docs/status.md describes the last two.
+//! The counters as text, as JSON and for Prometheus: docs/status.md describes the names.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use nopipe_core::stats::{Counter, LastPeer, Snapshot};
 use nopipe_core::time::rfc3339;
 use serde_json::{Map, Value, json};
 
-use super::process::Report;
+use crate::server::Report;
 
 pub fn text(reports: &[Report]) -> String {
     let mut text = String::new();
@@ -56,7 +56,7 @@ fn json_object(Report { pid, program, counters }: &Report) -> Value {
     object.into()
 }
 
-/// See <https://prometheus.io/docs/instrumenting/exposition_formats/>: all samples of a metric stand together.
+/// See <https://prometheus.io/docs/instrumenting/exposition_formats/>: all samples of a metric form one group.
 pub fn prometheus(reports: &[Report]) -> String {
     let mut text = String::new();
     let head = |text: &mut String, name: &str, kind: &str, help: &str| {
@@ -98,7 +98,7 @@ fn events(counters: &Snapshot) -> impl Iterator<Item = (Cause, u64)> {
     Cause::ALL.into_iter().zip(counters.events)
 }
 
-/// Since when it is counted, if anything was.
+/// When the process began to count; `None` if nothing was counted yet.
 fn since(counters: &Snapshot) -> Option<String> {
     (counters.since > 0).then(|| {
         rfc3339(counters.since.cast_signed(), 0)
@@ -113,7 +113,7 @@ fn time_of(peer: &LastPeer) -> String {
     time.as_str().to_owned()
 }
 
-/// Without control characters: a name is the peer's choice, and the reader a terminal.
+/// With control characters escaped: a peer can choose its name, and this is written to a terminal.
 fn visible(text: &str) -> String {
     let escape = |c: char| {
         if c.is_control() {

@@ -1,17 +1,19 @@
-//! The options of a unit that stand in the way of the library.
+//! What keeps the library out of a unit, or limits it there.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::library::Library;
-use super::program;
-use super::unit::Unit;
+use nopipe_core::library::LIBRARY;
 
-/// One of them, and what it does.
+use super::unit::Unit;
+use crate::library::Library;
+use crate::program;
+
+/// One option of the unit, or one fact about its files, and the effect. `Display` gives a sentence for the admin.
 #[derive(Debug)]
 pub struct Hindrance {
-    /// The library would not be loaded, or the process be killed.
+    /// The library would not be loaded, or the service could be killed or fail to start. Otherwise it is only limited.
     pub stops: bool,
     what: String,
 }
@@ -36,19 +38,19 @@ fn limits(what: impl Into<String>) -> Hindrance {
     }
 }
 
-/// Every one that can be seen in what systemd and the file system tell.
+/// Every hindrance that the unit's properties and the file system show.
 pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
     let mut found = environment(unit);
     if !library.is_readable_by_all() {
         found.push(stops(format!(
-            "{}: not every user may read it, so a service with User= or DynamicUser= may run without it",
+            "{}: not every user can read this file, so a service with User= or DynamicUser= may run without it",
             library.path.display()
         )));
     }
     if unit.is_set("RootDirectory") || unit.is_set("RootImage") {
         if unit.property("MountAPIVFS") == "no" {
             found.push(stops(
-                "MountAPIVFS=no: the unit's own root gets no fresh /run in which the library could be put",
+                "MountAPIVFS=no: the unit's own root gets no fresh /run, so there is no place to mount the library",
             ));
         }
     } else {
@@ -65,7 +67,7 @@ pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
     found
 }
 
-/// What overrides the drop-in's Environment=.
+/// What overrides the drop-in's `Environment=`.
 fn environment(unit: &Unit) -> Vec<Hindrance> {
     let mut found = Vec::new();
     if unit
@@ -73,12 +75,14 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
         .iter()
         .any(|word| word == "LD_PRELOAD" || word.starts_with("LD_PRELOAD="))
     {
-        found.push(stops("UnsetEnvironment=LD_PRELOAD takes away what this drop-in sets"));
+        found.push(stops(
+            "UnsetEnvironment=LD_PRELOAD removes the variable that this drop-in sets",
+        ));
     }
     for file in unit.environment_files() {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find(|line| line.trim_start().starts_with("LD_PRELOAD="));
-        if line.is_some_and(|line| !line.contains("libnopipe.so")) {
+        if line.is_some_and(|line| !line.contains(LIBRARY)) {
             found.push(stops(format!(
                 "EnvironmentFile={file} sets LD_PRELOAD, which overrides this drop-in: add the library there"
             )));
@@ -87,7 +91,7 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
     found
 }
 
-/// Which option hides the library from the unit.
+/// The option that hides the library from the unit or forbids mapping it, and the remedy.
 fn hidden(unit: &Unit, library: &Path) -> Option<String> {
     let path = library.display();
     let below = |folders: &[&str]| folders.iter().any(|folder| library.starts_with(folder));
@@ -117,7 +121,7 @@ fn hidden(unit: &Unit, library: &Path) -> Option<String> {
     // The deeper of the two folders counts.
     let depth = |folder: Option<PathBuf>| folder.map_or(0, |folder| folder.components().count());
     (depth(listed("NoExecPaths")) > depth(listed("ExecPaths")))
-        .then(|| format!("NoExecPaths= forbids to map code from {path}: add ExecPaths={path}"))
+        .then(|| format!("NoExecPaths= forbids mapping code from {path}: add ExecPaths={path}"))
 }
 
 fn address_families(unit: &Unit) -> Option<Hindrance> {
@@ -125,49 +129,29 @@ fn address_families(unit: &Unit) -> Option<Hindrance> {
     let denied = words.first().is_some_and(|word| word.starts_with('~'));
     let unix = words.iter().any(|word| word.trim_start_matches('~') == "AF_UNIX");
     (!words.is_empty() && denied == unix).then(|| {
-        limits("RestrictAddressFamilies= is without AF_UNIX: the log goes to standard error, and so to the journal as plain text")
+        limits("RestrictAddressFamilies= does not allow AF_UNIX: the log goes to standard error, so the journal gets plain text")
     })
 }
 
-/// The system calls of the library, beyond those without which no program starts.
-const NEEDED: &[&str] = &[
-    "clock_gettime",
-    "connect",
-    "getpeername",
-    "getpid",
-    "getppid",
-    "getsid",
-    "getsockname",
-    "getsockopt",
-    "gettid",
-    "getuid",
-    "ioctl",
-    "kcmp",
-    "madvise",
-    "nanosleep",
-    "newfstatat",
-    "ppoll",
-    "pwritev2",
-    "rt_sigaction",
-    "rt_sigpending",
-    "rt_sigprocmask",
-    "rt_sigtimedwait",
-    "rt_tgsigqueueinfo",
-    "sendto",
-    "socket",
-    "tgkill",
-];
+/// System calls without which no program starts: a filter that forbids one of them stops more than the library.
+const EVERY_PROGRAM: &[&str] = &["close", "fstat", "openat", "read", "write"];
+
+/// The system calls of the library that a filter may forbid.
+fn needed() -> impl Iterator<Item = &'static str> {
+    let calls = nopipe_sys::CALLS.iter().copied();
+    calls.filter(|call| !EVERY_PROGRAM.contains(call))
+}
 
 fn system_calls(unit: &Unit) -> Option<Hindrance> {
     let words = unit.words("SystemCallFilter");
     let denied = words.first()?.starts_with('~');
-    // A name may carry an error number of its own: name:EPERM.
+    // A name may have its own error number: name:EPERM.
     let named = |call: &str| {
         words
             .iter()
             .any(|word| word.trim_start_matches('~').split(':').next() == Some(call))
     };
-    let missing: Vec<_> = NEEDED.iter().copied().filter(|call| named(call) == denied).collect();
+    let missing: Vec<_> = needed().filter(|call| named(call) == denied).collect();
     if missing.is_empty() {
         return None;
     }
@@ -175,10 +159,10 @@ fn system_calls(unit: &Unit) -> Option<Hindrance> {
     // 2147483646 is systemd's number for "kill".
     match unit.property("SystemCallErrorNumber") {
         "" | "0" | "kill" | "2147483646" => Some(stops(format!(
-            "SystemCallFilter= forbids {list}, and the process would be killed: allow them, or set SystemCallErrorNumber=EPERM"
+            "SystemCallFilter= forbids {list}, which would kill the process: allow them, or set SystemCallErrorNumber=EPERM"
         ))),
         _ => Some(limits(format!(
-            "SystemCallFilter= forbids {list}: the library tells less"
+            "SystemCallFilter= forbids {list}: the library can report less"
         ))),
     }
 }
@@ -218,7 +202,8 @@ mod tests {
         );
         assert_eq!(found("NoExecPaths=/\nExecPaths=/usr /home/game"), [""; 0]);
         assert_eq!(found("SystemCallFilter=~reboot mount"), [""; 0]);
-        assert_eq!(found(&format!("SystemCallFilter={}", NEEDED.join(" "))), [""; 0]);
+        let needed: Vec<_> = needed().collect();
+        assert_eq!(found(&format!("SystemCallFilter={}", needed.join(" "))), [""; 0]);
     }
 
     #[test]
@@ -233,9 +218,9 @@ mod tests {
         word_of_each("RestrictAddressFamilies=~AF_UNIX", "standard error");
         word_of_each(
             "SystemCallFilter=~sendto",
-            "forbids sendto, and the process would be killed",
+            "forbids sendto, which would kill the process",
         );
-        word_of_each("SystemCallFilter=~sendto:EPERM\nSystemCallErrorNumber=1", "tells less");
+        word_of_each("SystemCallFilter=~sendto:EPERM\nSystemCallErrorNumber=1", "report less");
     }
 
     #[test]
@@ -248,11 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn every_system_call_of_the_library_is_known() {
-        // Without these no program starts.
-        const ALWAYS: &[&str] = &["close", "fstat", "openat", "read", "write"];
+    fn every_other_system_call_of_the_library_is_needed() {
         for call in nopipe_sys::CALLS {
-            assert!(NEEDED.contains(call) || ALWAYS.contains(call), "{call}");
+            let found = found(&format!("SystemCallFilter=~{call}"));
+            assert_eq!(found.is_empty(), EVERY_PROGRAM.contains(call), "{call}: {found:?}");
+        }
+        // The list names nothing that the library does not call.
+        for call in EVERY_PROGRAM {
+            assert!(nopipe_sys::CALLS.contains(call), "{call}");
         }
     }
 }

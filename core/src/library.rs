@@ -1,0 +1,56 @@
+//! The library's file name, and which names of mapped files are it.
+
+/// The file name under which the library is built, installed and preloaded; also its SONAME.
+pub const LIBRARY: &str = "libnopipe.so";
+
+/// [`LIBRARY`] as the end of a path: for a search of `/proc/PID/maps` as plain bytes, see proc_pid_maps(5).
+pub const LIBRARY_IN_PATH: [u8; LIBRARY.len() + 1] = {
+    let mut path = [b'/'; LIBRARY.len() + 1];
+    let (_, name) = path.split_at_mut(1);
+    name.copy_from_slice(LIBRARY.as_bytes());
+    path
+};
+
+/// Whether a mapped file is the library, by the last part of its path as `/proc/PID/maps` shows it.
+///
+/// The file may have been renamed (`libnopipe.so.old`) or removed (`libnopipe.so (deleted)`) since it was mapped.
+pub fn is_library(file_name: &str) -> bool {
+    let name = file_name.trim_end_matches(" (deleted)");
+    match name.strip_prefix(LIBRARY) {
+        Some(rest) => rest.is_empty() || rest.starts_with('.'),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names() {
+        for name in [
+            "libnopipe.so",
+            "libnopipe.so.old",
+            "libnopipe.so.1",
+            "libnopipe.so (deleted)",
+            "libnopipe.so.old (deleted)",
+        ] {
+            assert!(is_library(name), "{name}");
+        }
+        for name in [
+            "",
+            "libnopipe.s",
+            "libnopipes.so",
+            "libnopipe.so2",
+            "xlibnopipe.so",
+            "/libnopipe.so",
+        ] {
+            assert!(!is_library(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn in_a_path() {
+        assert_eq!(LIBRARY_IN_PATH, *b"/libnopipe.so");
+    }
+}
