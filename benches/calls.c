@@ -1,4 +1,4 @@
-/* CALL successful calls, COUNT times: what one call costs is the difference between two counts.
+/* Makes COUNT successful calls: the cost of one call is the difference between two counts.
  * usage: calls write|writev|send|sendto|sendmsg|sendmmsg COUNT */
 #define _GNU_SOURCE
 #include <stdio.h>

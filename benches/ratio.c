@@ -1,4 +1,4 @@
-/* A 1-byte write to /dev/null, by the function that the program is bound to and by libc's own, in turns, in one process.
+/* A 1-byte write to /dev/null, by the function that the program is bound to and by libc's own, taking turns in one process.
  * Prints the ratio of the medians.
  * usage: ratio
  */

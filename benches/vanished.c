@@ -1,6 +1,6 @@
 /* What one vanished peer costs: the first failing write on each of COUNT dead connections, and the further ones on the
  * last of them. Prints the median of both in nanoseconds.
- * usage: vanished [ignore]     (ignore: with SIGPIPE ignored, as a program must that has no library to live)
+ * usage: vanished [ignore]     (ignore: with SIGPIPE ignored, as a program needs it that runs without the library)
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
  * async_cancel CALL: threads that write on and on to a vanished peer are cancelled asynchronously, wherever they happen to
  * be, the library's own code included. Each ends, and its cleanup handler runs. (Compiled without -fexceptions: its tables
- * tell of calls only, so natively too a thread between two calls would end without its cleanup.)
+ * list only calls, so even without the library a thread between two calls would end without its cleanup.)
  */
 #include "calls.h"
 

@@ -1,9 +1,9 @@
 /*
  * blocked CASE CALL: SIGPIPE is blocked in the thread while the peer vanishes.
- *   unblock       later unblocked: natively it kills then
+ *   unblock       later unblocked: without the library it kills then
  *   handler       blocked by the sa_mask of another signal's handler, in which the program writes
  *   ppoll         unblocked by ppoll with another mask
- *   stdio         a flush fails: nobody can say on which descriptor, so there is no line
+ *   stdio         a flush fails: its descriptor cannot be found out, so there is no line
  *   pending       sigpending shows it
  *   sigtimedwait  takes it back
  *   signalfd      takes it back

@@ -62,7 +62,7 @@ static ssize_t call_sendmsg(int fd, void *bytes, size_t length)
 	return sendmsg(fd, &message, 0);
 }
 
-/* The number of bytes sent, as the others. */
+/* Returns the number of bytes sent, as the others do. */
 static ssize_t call_sendmmsg(int fd, void *bytes, size_t length)
 {
 	struct iovec part = {bytes, length};
@@ -96,7 +96,7 @@ static ssize_t call_sendfile64(int fd, void *bytes, size_t length)
 	return sent;
 }
 
-/* The read end of a pipe that holds the bytes; the write end is put aside so that the pipe lives. */
+/* The read end of a pipe that holds the bytes; the write end is kept open so that the pipe lives. */
 static int pipe_of(void *bytes, size_t length, int *writer)
 {
 	int ends[2];

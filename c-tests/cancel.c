@@ -1,6 +1,6 @@
 /*
- * cancel CALL [asynchronous]: a thread blocked in the call is cancelled. The call is unwound through the library's frame: the cleanup
- * handlers of the program must run (compiled with -fexceptions, so that they are part of the unwinding).
+ * cancel CALL [asynchronous]: a thread blocked in the call is cancelled. The call is unwound through the library's frame,
+ * and the program's cleanup handlers must run (compiled with -fexceptions, so that they are part of the unwinding).
  */
 #include "calls.h"
 
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	cancel_and_join(thread);
 	CHECK(cleaned == 11);
 
-	/* And the library works on. */
+	/* The library still works. */
 	struct connection c = dead_tcp("v4");
 	expect_dead(&c, "send", "");
 	CHECK_FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);

@@ -1,7 +1,7 @@
 /*
  * What every program here shares: CHECK, the lines for the harness, and connections on loopback.
  *
- * A program knows nothing of the library. It says on standard output what the log must hold, one line for each
+ * A program does not know about the library. It prints on standard output what the log must hold, one line for each
  * event (`expect key=value ...`; an empty value means: no such field), and which facts must be the same with and
  * without the library (`same ...`). The kernel's truth comes from raw system calls, /proc and wait statuses.
  */
@@ -43,7 +43,7 @@ UNUSED static void put(int fd, const char *text, size_t length)
 	}
 }
 
-/* Writes one line, whole: children and threads may speak too. */
+/* Writes one line at once, because children and threads may write too. */
 __attribute__((format(printf, 2, 3), unused)) static void say_to(int fd, const char *format, ...)
 {
 	char line[1024];
@@ -207,7 +207,7 @@ UNUSED static void lose(struct connection *c, size_t length)
 	wait_for(c->fd, 0);
 }
 
-/* What dead_tcp() leaves for the log to tell. */
+/* What the log must show for dead_tcp(). */
 enum { DELIVERED = 50, LOST = 100 };
 
 /* A connection whose peer has closed and whose next write gives EPIPE and SIGPIPE. */
@@ -220,7 +220,7 @@ UNUSED static struct connection dead_tcp(const char *family)
 	return c;
 }
 
-/* The `expect` line for a connection from dead_tcp(), and what else it must say. */
+/* The `expect` line for a connection from dead_tcp(), and further fields that it must have. */
 #define expect_dead(c, call, more)                                                                             \
 	say("expect transport=tcp cause=closed errno=EPIPE peer=%s local=%s fd=%d delivered=%d undelivered=%d call=%s %s", \
 	    (c)->peer, (c)->local, (c)->fd, DELIVERED, LOST, call, more)
@@ -265,7 +265,7 @@ UNUSED static int sigpipe_in(const char *set)
 	return (int)(strtoull(at + strlen(field), NULL, 16) >> (SIGPIPE - 1) & 1);
 }
 
-/* Waits for a child that must end well. If a signal killed it, this process exits as a shell would. */
+/* Waits for a child that must exit with 0. If a signal killed it, this process exits as a shell would. */
 UNUSED static void wait_for_success(pid_t child)
 {
 	int status;

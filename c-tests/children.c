@@ -1,6 +1,6 @@
 /*
- * children: the kernel's disposition of SIGPIPE in programs that this one starts, seen where the library is not: in a
- * `grep` of its own /proc/self/status, without LD_PRELOAD. All lines are `same` lines.
+ * children: the kernel's disposition of SIGPIPE in programs that this one starts. It is read where the library is not
+ * loaded: by a `grep` in its own /proc/self/status, without LD_PRELOAD. All lines are `same` lines.
  */
 #include "check.h"
 
@@ -47,7 +47,7 @@ static void by_clone(void)
 	wait_for_success(child);
 }
 
-/* The child changes the disposition for the program it starts; its parent's own must stay. */
+/* The child changes the disposition for the program that it starts; its parent's must stay. */
 static void by_fork_ignoring(void)
 {
 	pid_t child = fork();

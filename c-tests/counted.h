@@ -1,4 +1,4 @@
-/* What the library has counted, read from within: where it must count without a line, or must not count at all. */
+/* The library's counters, read from inside the process: for cases where it must count without a line, or not at all. */
 #ifndef COUNTED_H
 #define COUNTED_H
 
@@ -6,7 +6,7 @@
 
 #include <dlfcn.h>
 
-/* The counters behind the events by cause, in the block's order: core/src/stats.rs. */
+/* The counters that follow the events by cause, in the block's order: core/src/stats.rs. */
 enum counter { CONNECTIONS, FAILURES, UNDELIVERED, UNATTRIBUTED, LINES, SUPPRESSED, DROPPED, UNWANTED };
 
 /* A counter of this process; -1 without the library. */

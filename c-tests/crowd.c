@@ -1,6 +1,6 @@
 /*
- * crowd: many more peers vanish than the library remembers, in several threads at a time, each once. Says how many,
- * and how the library accounts for them: lines, suppressed, dropped.
+ * crowd: many more peers vanish than the library remembers, in several threads at a time, each peer once. Prints how
+ * many, and how the library accounts for them: lines, suppressed, dropped.
  */
 #include "counted.h"
 

@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 		struct stat stat;
 		CHECK(fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_size == 0);
 	}
-	/* And nothing more is open than the program has opened. */
+	/* Nothing is open but what the program has opened. */
 	for (int fd = FILES; fd < 200; fd++)
 		CHECK_FAILS(fcntl(fd, F_GETFD), EBADF);
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * duplicates: a connection is one connection, through however many descriptors; a descriptor's number that is used
- * again is another one.
+ * duplicates: several descriptors of one connection are one connection; a descriptor number that is used again is another
+ * connection.
  */
 #include "check.h"
 

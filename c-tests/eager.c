@@ -1,9 +1,9 @@
 /*
  * eager CASE CALL: the peer has sent its FIN, and nothing was written since (NOPIPE_EAGER).
- *   first  natively the first write succeeds and is lost: the program exits with LOST_IT
+ *   first  without the library the first write succeeds and is lost: the program exits with LOST_IT
  *   unix   the same for a unix peer that shut down its sending side
- *   half   it was a half-close: the peer waits for the answer, and gets it; LOST_IT if not
- *   alive  a peer that is there, pipes and datagrams are as ever
+ *   half   a half-close: the peer waits for the answer and gets it; LOST_IT if not
+ *   alive  a living peer, pipes and datagrams: nothing changes
  *   sealed the program has put itself under a seccomp filter that allows what it does
  */
 #include "calls.h"

@@ -1,6 +1,6 @@
 /*
- * file_limit BYTES: the program's files may not grow beyond so many bytes (`ulimit -f`, systemd's LimitFSIZE=). Who
- * writes more is killed by SIGXFSZ: no line of a log is worth that. Nothing is said on the output, which is a file.
+ * file_limit BYTES: the program's files may not grow beyond BYTES (`ulimit -f`, systemd's LimitFSIZE=). A program that
+ * writes more is killed by SIGXFSZ: no log line is worth that. It prints nothing, because its output is a file.
  */
 #include "check.h"
 

@@ -1,9 +1,9 @@
 /*
  * forgetful CASE: the program destroys what it was started with.
- *   environment  clearenv(): what was set at the start goes on
+ *   environment  clearenv(): the settings from the start still apply
  *   memory       the environment's and the arguments' bytes are overwritten, as setproctitle() does: the name stays
  *   name         prctl(PR_SET_NAME)
- *   child        a program started with no environment is without the library: it dies of SIGPIPE
+ *   child        a program started without an environment does not load the library: it dies of SIGPIPE
  *   root         chroot to an empty directory (needs root): no file can be opened there, but the program lives
  */
 #include "check.h"

@@ -1,9 +1,9 @@
 /*
  * forked CASE: parent and child.
  *   both   each has a peer of its own; the events carry their pids; each counts for itself
- *   known  a connection that the parent has reported is not news in the child
+ *   known  the child does not report a connection again that the parent has reported
  *   raw    a child by raw clone, where no atfork handler runs
- *   storm  children are forked while threads report: nothing that a thread holds is held for ever in the child
+ *   storm  children are forked while threads report: nothing that a thread held stays held in the child
  *   exec   a program that the server starts is under the library too
  */
 #include "counted.h"

@@ -1,5 +1,5 @@
 /*
- * forked_vfork fork|clone: a forked child vforks before it does anything else of note, as posix_spawn and Python's
+ * forked_vfork fork|clone: a forked child calls vfork before it does anything else that matters, as posix_spawn and Python's
  * subprocess do. What the grandchild sets for SIGPIPE is the grandchild's: the child reads back what it inherited, and
  * survives a vanished peer.
  */

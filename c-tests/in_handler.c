@@ -48,7 +48,7 @@ static void allocate(void)
 
 static void load(void)
 {
-	/* Not in memory before, and not afterwards. */
+	/* Not loaded before, and not afterwards. */
 	void *library = dlopen("libutil.so.1", RTLD_NOW);
 	CHECK(library);
 	CHECK(dlclose(library) == 0);

@@ -1,6 +1,6 @@
 /*
- * inert: what a program sees of the library where NOPIPE_ONLY excludes it: nothing. Where it does not, the first trace
- * is told by the exit status, 3: the kernel has a handler for SIGPIPE, or send() comes with a flag of its own.
+ * inert: a program that NOPIPE_ONLY excludes sees nothing of the library. In any other program exit status 3 shows the
+ * first trace: the kernel has a handler for SIGPIPE, or send() carries a flag that the program did not give.
  */
 #include "seccomp.h"
 

@@ -1,6 +1,7 @@
 /*
- * innocent: a raw system call fails, and its other arguments happen to be the numbers of living sockets. Whoever looks
- * for the dead end among the registers must leave no trace on those: no empty datagram, no empty packet.
+ * innocent: a raw system call fails, and its other arguments happen to be the numbers of living sockets. The
+ * library looks for the dead end among the registers, and must leave no trace on those: no empty datagram, no empty
+ * packet.
  */
 #include "calls.h"
 
@@ -29,7 +30,7 @@ int main(void)
 	CHECK_FAILS(syscall(SYS_tee, ends[0], dead.fd, NUMBER, 0), EPIPE);
 	CHECK_FAILS(recv(receiver, bytes, sizeof bytes, MSG_DONTWAIT), EAGAIN);
 
-	/* And now of a SEQPACKET socket. */
+	/* Now the number of a SEQPACKET socket. */
 	CHECK(dup2(pair[0], NUMBER) == NUMBER);
 	CHECK_FAILS(syscall(SYS_tee, ends[0], dead.fd, NUMBER, 0), EPIPE);
 	CHECK_FAILS(recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT), EAGAIN);

@@ -1,6 +1,6 @@
 /*
- * jumps_out: a timer's handler leaves by siglongjmp, again and again, from wherever it finds the program: also while
- * the library reports a vanished peer. Nothing stays open behind it.
+ * jumps_out: a timer's handler leaves by siglongjmp, again and again, wherever the program is at that moment, even while
+ * the library reports a vanished peer. No descriptor stays open.
  */
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /*
- * late_library CASE: the preloaded library comes into the process in another way. The program starts itself again for
- * that, with another LD_PRELOAD. Without LD_PRELOAD there is no library at all.
+ * late_library CASE: the library gets into the process in another way. For that the program starts itself again, with
+ * another LD_PRELOAD. Without LD_PRELOAD there is no library at all.
  *   opened  by dlopen
- *   closed  by dlopen, and dlclose: the kernel still has its signal handler
+ *   closed  by dlopen, then dlclose: the kernel still holds its signal handler
  *   twice   preloaded, and so is a copy of the file: one of them does the work
  */
 #include "check.h"

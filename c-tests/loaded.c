@@ -1,7 +1,7 @@
 /*
- * loaded CASE: a plugin is loaded in such a way that the preloaded library's symbols are not what it calls.
+ * loaded CASE: a plugin is loaded so that it does not call the preloaded library's symbols.
  *   deepbind  dlopen with RTLD_DEEPBIND: it calls libc directly
- *   dlmopen   in a namespace of its own: it calls a libc of its own
+ *   dlmopen   into a namespace of its own: it calls a libc of its own
  */
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /*
- * mptcp: the peer of a Multipath TCP connection resets it. The kernel's TCP_INFO is not about this kind of socket: a
- * count of bytes that cannot be known is left out.
+ * mptcp: the peer of a Multipath TCP connection resets it. The kernel's TCP_INFO does not describe this kind of
+ * socket: a byte count that cannot be known is left out.
  */
 #include "check.h"
 

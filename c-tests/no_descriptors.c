@@ -1,6 +1,6 @@
 /*
  * no_descriptors: the program has used up its descriptors when a peer vanishes. Nothing hangs, the call fails as it
- * should, and the next line tells that one was dropped.
+ * should, and the next line shows that one was dropped.
  */
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /*
- * no_malloc: the program brings its own malloc, and counts: neither a vanished peer nor a changed disposition, nor
- * a signal sent on purpose, calls it.
+ * no_malloc: the program has a malloc of its own that counts its calls. A vanished peer, a changed disposition and a
+ * signal sent on purpose do not call it.
  */
 #include "calls.h"
 

@@ -1,5 +1,5 @@
 /*
- * no_proc CASE (needs root): /proc is not there, or hidden, from before the program's start.
+ * no_proc CASE (needs root): /proc is hidden or not mounted when the program starts.
  *   hidden     by an empty directory that is mounted over it
  *   unmounted
  */
@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 	expect_dead_pipe(&dead, "write");
 	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
 	CHECK_FAILS(write(dead.fd, "x", 1), EPIPE);
-	/* A pipe on standard output, whose maker cannot be looked up. */
+	/* Standard output is a pipe, and /proc cannot show who made it. */
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {

@@ -1,6 +1,6 @@
 /*
- * no_trace N: N peers vanish, by reset, by closing and from pipes, and the process is as it was: the same
- * descriptors, one thread, the same signals blocked.
+ * no_trace N: N peers vanish (by reset, by close, from pipes), and the process stays as it was: the same descriptors,
+ * one thread, the same blocked signals.
  */
 #include "check.h"
 

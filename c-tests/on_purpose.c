@@ -1,8 +1,7 @@
 /*
- * on_purpose SENDER DISPOSITION: a SIGPIPE that somebody sends does what the program arranged, always.
+ * on_purpose SENDER DISPOSITION: a SIGPIPE that is sent on purpose always does what the program arranged.
  *   SENDER       raise, kill, killpg, pthread_kill, sigqueue, tgkill, thread (another thread's pthread_kill), child,
- *                timer (timer_create(2)),
- *                timer (a POSIX timer that sends it)
+ *                timer (timer_create(2))
  *   DISPOSITION  default (dies), ignored, handler (which gets all it asked for)
  */
 #include "check.h"
@@ -27,7 +26,7 @@ static void *kill_thread(void *target)
 	return NULL;
 }
 
-/* Sends, and says what the handler's siginfo must say. */
+/* Sends it, and sets what the handler's siginfo must show. */
 static void send_sigpipe(const char *sender, int *code, pid_t *from)
 {
 	*from = getpid();

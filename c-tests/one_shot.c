@@ -1,9 +1,9 @@
 /*
- * one_shot CASE: with -std=c11 signal() is __sysv_signal(): the handler is good for one signal, the next one finds
+ * one_shot CASE: with -std=c11 signal() is __sysv_signal(): the handler runs for one signal, the next one finds
  * SIG_DFL.
  *   vanish  ten peers vanish, and the handler does not run
  *   runs    (NOPIPE_HANDLERS=run) ten peers vanish, and the handler runs for the first
- *   raise   the program raises SIGPIPE twice: the second one kills, as ever
+ *   raise   the program raises SIGPIPE twice: the second one kills, as without the library
  */
 #include "check.h"
 

@@ -2,9 +2,9 @@
  * outsider CASE: what another library does before the preloaded one has started, or after main; see parts/outsider.c.
  *   write, send, splice  its constructor writes to vanished peers
  *   sigaction, ignore    its constructor sets a disposition, which holds in main
- *   raise                its constructor raises SIGPIPE: that kills, as ever
+ *   raise                its constructor raises SIGPIPE: that kills, as without the library
  *   destructor           its destructor writes to a vanished peer
- *   late                  a constructor of the program's own, which runs after the preloaded library's, writes to one
+ *   late                 the program's own constructor, which runs after the preloaded library's, writes to such a peer
  *   flush                exit() flushes a stream whose peer has vanished
  */
 #include "check.h"

@@ -2,7 +2,7 @@
  * own_handler CASE CALL: the program has a handler of its own, and a peer vanishes.
  *   counts   the handler counts; exits with HANDLER_RAN if it ran, 0 if not
  *   exits    the handler ends the program, as many old ones do
- *   runs     (NOPIPE_HANDLERS=run) the handler must run, before the call returns, with all that it asked for
+ *   runs     (NOPIPE_HANDLERS=run) the handler must run before the call returns, with every flag that it asked for
  *   jumps    (NOPIPE_HANDLERS=run) the handler leaves by siglongjmp
  */
 #include "calls.h"

@@ -1,6 +1,6 @@
 /*
- * partial CASE: a call that wrote a part and met the end: the kernel sends SIGPIPE *and* returns the count. Nothing
- * is logged for it; the next call fails with EPIPE, and that is logged.
+ * partial CASE: a call writes a part before the other end goes: the kernel sends SIGPIPE *and* returns the count. The
+ * connection gets one line: at once where the signal handler sees it, else when the next call fails with EPIPE.
  *   pipe      write of 1 MiB to a pipe whose reader leaves midway
  *   sendfile  1 MiB to a connection that the peer has closed: the answer to the first part is a RST
  *   sendmmsg  two messages to such a connection: the second one fails

@@ -1,5 +1,5 @@
 /*
- * pid_one: in a pid namespace of its own (needs root) the program is pid 1, as in a container. For that one the kernel
+ * pid_one: in a pid namespace of its own (needs root) the program is pid 1, as in a container. There the kernel
  * drops a SIGPIPE whose action is the default: what kills elsewhere returns here, before and after a peer vanishes.
  */
 #include "check.h"

@@ -1,6 +1,6 @@
 /*
- * pipeline dies|lives: the program starts another, as in `zcat | head`, and the reader of its output goes. That one is
- * to end by SIGPIPE as pipelines do, unless NOPIPE_PIPES=survive.
+ * pipeline dies|lives: the program starts another one, as in `zcat | head`, and the reader of its output goes. The
+ * second program must end by SIGPIPE as in any pipeline, unless NOPIPE_PIPES=survive.
  * pipeline popen: the same by popen; the exit status is SIGPIPE's.
  */
 #include "check.h"

@@ -1,6 +1,6 @@
 /*
- * preinit: the program calls a hooked function from DT_PREINIT_ARRAY, before any library's constructor, when libc does
- * not know the environment yet. The settings are read all the same.
+ * preinit: the program calls a hooked function from DT_PREINIT_ARRAY, before any library's constructor. libc does not
+ * know the environment yet; the settings are read all the same, later.
  */
 #include "check.h"
 

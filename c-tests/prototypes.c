@@ -1,7 +1,7 @@
 /*
  * Compiled only: the functions that the hooks replace and the libc crate does not declare, checked against the C
  * headers. Each is assigned to a pointer of the type that src/hooks declares; if a header differs, this does not
- * compile. Compiled twice, for no one setting of the feature macros shows them all.
+ * compile. Compiled twice, because no single setting of the feature macros declares them all.
  */
 #include <signal.h>
 #include <sys/socket.h>

@@ -30,7 +30,7 @@ static const char *name(handler_fn *handler)
 				      : "something else";
 }
 
-/* A structure that no call has written to: what a call leaves alone must stay so. */
+/* A structure that no call has written to: what a call does not write must stay as it is. */
 static struct sigaction blank(void)
 {
 	struct sigaction action;
@@ -39,8 +39,8 @@ static struct sigaction blank(void)
 }
 
 /*
- * The whole structure, addresses aside. The restorer is libc's, the same for every signal. Of the mask only the 64
- * signals that there are: glibc fills the rest of it from its own stack.
+ * The whole structure, except addresses. The restorer is libc's, the same for every signal. Only the 64 signals that
+ * exist are compared in the mask: glibc fills the rest of it from its own stack.
  */
 static void show(const char *what, const struct sigaction *action)
 {

@@ -1,10 +1,10 @@
 /*
  * refused CASE FAMILY CALL: connect fails, and the program writes all the same.
- *   blocking  connect says ECONNREFUSED
+ *   blocking  connect fails with ECONNREFUSED
  *   checked   non-blocking; the program reads SO_ERROR, then writes
- *   unchecked non-blocking; the first write says ECONNREFUSED
- *   retried   refused, then connected by the same socket: that peer vanishes
- *   reused    refused and closed; the descriptor's number then is a connection whose peer vanishes
+ *   unchecked non-blocking; the first write fails with ECONNREFUSED
+ *   retried   refused, then the same socket connects: that peer vanishes
+ *   reused    refused and closed; then the descriptor number belongs to a connection whose peer vanishes
  *   fastopen  no connect: a first send with MSG_FASTOPEN is refused
  *   never     connect was not even called: there is no address to name
  */
@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 		int listener = listen_on(argv[2], &target, &length);
 		CHECK(fcntl(fd, F_SETFL, 0) == 0);
 		errno = 0;
-		if (connect(fd, (struct sockaddr *)&target, length) != 0) /* the first may tell of the refusal */
+		if (connect(fd, (struct sockaddr *)&target, length) != 0) /* the first may report the refusal */
 			CHECK(errno == ECONNREFUSED && connect(fd, (struct sockaddr *)&target, length) == 0);
 		c.far = accept(listener, NULL, NULL);
 		CHECK(c.far >= 0);

@@ -1,7 +1,7 @@
 /*
- * renamed CASE (NOPIPE_ONLY names it): the program starts itself again by another name than the kernel knows it by, as
- * the interpreter of a script has two.
- *   odd     a name that does not stand in the log as it is
+ * renamed CASE (NOPIPE_ONLY names it): the program starts itself again with an argv[0] that differs from the name that
+ * the kernel keeps, as the interpreter of a script has two names.
+ *   odd     a name with characters that the log replaces
  *   script  a child of the same name sees that its parent is under the library, and ends by SIGPIPE as pipelines do
  */
 #include "check.h"

@@ -1,4 +1,4 @@
-/* reset CALL: the peer resets the connection. The first write says ECONNRESET without a signal, the second EPIPE. */
+/* reset CALL: the peer resets the connection. The first write fails with ECONNRESET, without a signal; the second with EPIPE. */
 #include "calls.h"
 
 int main(int argc, char **argv)

@@ -2,19 +2,19 @@
  * runaway CASE CALL [COUNT]: a program that writes on and on to a vanished peer and never looks at the result. Without
  * SIGPIPE it would use a whole CPU for ever: it exits with BUSY if it uses more than a tenth of one.
  *   main        the process that was started
- *   pipe        the same, and a pipe
+ *   pipe        the same, on a pipe
  *   inetd       its standard input and output are the connection, as under inetd or tcpserver
  *   stdin       only its standard input is
- *   blocked     as inetd, with SIGPIPE blocked: natively that is no reason to end
- *   worker      it was forked for this connection; the listener, and a dead connection more, are its parent's
- *   prefork     it was forked, and has another client, who lives
+ *   blocked     as inetd, with SIGPIPE blocked: without the library it would not end either
+ *   worker      it was forked for this connection; it also has its parent's listener and one more dead connection
+ *   prefork     it was forked, and has another client that is still connected
  *   background  it has forked itself into the background: its parent is init
- *   twice       the same by two forks, the session's leader gone
+ *   twice       the same by two forks; the session's leader is gone
  *   reaped      the same where a service manager adopts orphans: its parent is in another session
- *   service     a worker that was forked by one in the background
- *   ignored     SIGPIPE is ignored: natively it runs on
+ *   service     a worker that was forked by a process in the background
+ *   ignored     SIGPIPE is ignored: without the library it runs on, too
  *   handler     a handler of its own ends it (HANDLER_RAN)
- *   count       no more than COUNT failures: nothing happens
+ *   count       COUNT failures and no more: nothing happens
  *   different   1500 peers vanish, one after the other, the program closes each after two failures
  */
 #include "calls.h"
@@ -73,7 +73,7 @@ static pid_t fork_checked(void)
 	return child;
 }
 
-/* Goes on in a child, when the parent has gone. */
+/* Goes on in a child, once the parent is gone. */
 static void orphaned(void)
 {
 	pid_t parent = getpid();
@@ -91,7 +91,7 @@ static void into_background(int twice)
 		orphaned();
 }
 
-/* Ends as the process at the other end of the pipe does: as its byte says, or, without one, killed. */
+/* Ends as the process at the other end of the pipe does: with the status in its byte, or killed if there is no byte. */
 static void end_like(int end)
 {
 	char status;

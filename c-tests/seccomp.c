@@ -1,15 +1,15 @@
 /*
- * seccomp CASE CALL: the program puts itself under seccomp(2) and then writes to a vanished peer. It has allowed what it
- * does itself: whatever the library did beyond that would kill it. So there is no line either.
+ * seccomp CASE CALL: the program puts itself under seccomp(2) and then writes to a vanished peer. It has allowed only what
+ * it does itself: any other call of the library would kill it. So there is no line.
  *   strict      read, write, _exit and sigreturn only
  *   prctl       an allow-list, set by prctl
- *   syscall     the same by the system call itself
- *   libseccomp  the same by that library
+ *   syscall     the same, set by the system call itself
+ *   libseccomp  the same, set by that library
  *   thread      another thread has set it for itself
- *   forks       a child does it, by fork, which asks nobody either
- *   purpose     a SIGPIPE on purpose, with what the C library and the preloaded one need for that: it kills as ever
- *   forbidden   the same with nothing of that kind but kill: the filter kills where it is not SIGPIPE
- *   inherited   the filter was there when the program was started: that is the administrator's, and there is a line
+ *   forks       a forked child writes: the library makes no system call at the fork either
+ *   purpose     a SIGPIPE sent on purpose; the filter allows what libc and the library need for it: it kills, as ever
+ *   forbidden   the same, but of these calls the filter allows only kill: SIGSYS kills, not SIGPIPE
+ *   inherited   the filter was there when the program started: it is the administrator's, and there is a line
  */
 #include "calls.h"
 #include "counted.h"
@@ -80,7 +80,7 @@ static void send_on_purpose(int may_change_actions)
 	kill(self, SIGPIPE);
 }
 
-/* What glibc's fork does, and the parent's wait. */
+/* The calls of glibc's fork, and of the parent's wait. */
 static void fail_in_a_child(void)
 {
 	struct sock_filter filter[] = {

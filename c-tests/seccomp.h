@@ -1,4 +1,4 @@
-/* A program that puts itself under seccomp(2): an allow-list of what it does from then on; all else kills it. */
+/* A program that puts itself under seccomp(2): it allows what it does from then on; any other call kills it. */
 #ifndef SECCOMP_H
 #define SECCOMP_H
 
@@ -13,7 +13,7 @@
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-/* What every such program here does: writes of all kinds, the return from a signal handler, the end. */
+/* What every such program here does: writes of all kinds, the return from a signal handler, the exit. */
 static struct sock_filter allow_list[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	ALLOW(SYS_write),

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	CHECK(shutdown(c.fd, SHUT_WR) == 0);
-	/* The FIN counts in TCP's sequence numbers, and is no byte. */
+	/* The FIN counts in TCP's sequence numbers, but it is not a byte. */
 	say("expect transport=tcp cause=self-shutdown errno=EPIPE peer=%s fd=%d delivered=%d undelivered=0 call=%s",
 	    c.peer, c.fd, DELIVERED, call->logged);
 	CHECK_FAILS(call->run(c.fd, text, sizeof text), EPIPE);

@@ -2,7 +2,7 @@
  * semantics FLAG: a handler that the program installed works as its flags say when SIGPIPE is sent on purpose.
  *   nodefer    SIGPIPE is not blocked in the handler: it nests
  *   deferred   without the flag it does not
- *   resethand  good for one signal; the second one kills
+ *   resethand  the handler runs for one signal; the second one kills
  *   onstack    runs on the alternate stack
  *   restart    an interrupted read goes on
  *   norestart  an interrupted read fails with EINTR

@@ -1,9 +1,9 @@
 /*
- * server PORT: a small game server, as thousands of them run: a thread for each player, who gets the state of the
- * world ten times a second. Port 0 takes any; the port is printed.
+ * server PORT: a small game server, as thousands of them run: a thread for each player, and each player gets the
+ * state of the world ten times a second. Port 0 takes any free port; the port is printed.
  *
  * Players send lines: JOIN begins the ticks, PING gets a PONG. When write() fails the player is dropped: that is all
- * that the author knew of players who leave, and of SIGPIPE nothing.
+ * that the author knew about players who leave. The author had never heard of SIGPIPE.
  */
 #include <arpa/inet.h>
 #include <pthread.h>

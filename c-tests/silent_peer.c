@@ -1,5 +1,5 @@
 /*
- * silent_peer: the peer stops answering without a word (a socket filter drops what it would receive). The kernel gives
+ * silent_peer: the peer stops answering (a socket filter drops everything that it would receive). The kernel gives
  * up: ETIMEDOUT without a signal, then EPIPE with one.
  */
 #include "check.h"

@@ -1,7 +1,7 @@
 /*
  * small_stack CASE: a peer vanishes where there is little stack.
  *   thread     a thread with the smallest stack that there is
- *   usual      an alternate signal stack of 8 KiB: what SIGSTKSZ was for decades
+ *   usual      an alternate signal stack of 8 KiB, the value of SIGSTKSZ for decades
  *   alternate  one with 4 KiB above what the kernel needs for its signal frame
  *   measured   how much of a painted one the library's handler uses beyond the kernel's signal frame: at most 4 KiB
  */
@@ -23,7 +23,7 @@ enum { PAINTED = 65536, PAINT = 0xa5 };
 
 static unsigned char painted[PAINTED];
 
-/* What was used of the painted stack since it was painted. */
+/* How much of the painted stack has been used. */
 static size_t used(void)
 {
 	size_t lowest = 0;

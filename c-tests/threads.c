@@ -1,6 +1,6 @@
 /*
  * threads CASE: sixteen threads at once.
- *   own     each has peers of its own: one event each, none lost, none twice
+ *   own     each has peers of its own: one event for each, none lost, none twice
  *   toggle  half of them write to vanished peers while the others change the disposition; the last change holds
  *   shared  all write to the same vanished peer: one event
  */

@@ -1,7 +1,7 @@
 /*
  * undelivered CASE: the counts of bytes.
  *   lost     a whole response was read, the peer closed, the next write is lost
- *   outgoing the same where the program is the one that connected
+ *   outgoing the same, but the program is the one that connected
  *   unread   the peer closes without having read: the kernel has acknowledged the bytes all the same
  *   stuck    the peer does not read, the send buffer is full, the peer leaves
  */

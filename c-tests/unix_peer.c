@@ -72,7 +72,7 @@ static pid_t server(const char *name)
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
-		/* SO_PEERCRED of a client names who called listen(). */
+		/* On a client, SO_PEERCRED names the process that called listen(). */
 		CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 		CHECK(prctl(PR_SET_NAME, peer_comm) == 0);
 		CHECK(listen(listener, 1) == 0);

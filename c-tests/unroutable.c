@@ -1,6 +1,6 @@
 /*
- * unroutable: in a network namespace of its own (needs root) there is no way to anywhere. A datagram from a socket that
- * is not connected fails, and nobody has vanished: nothing is logged.
+ * unroutable: in a network namespace of its own (needs root) there is no route. A datagram from an unconnected socket
+ * fails, but nobody has vanished: nothing is logged.
  */
 #include "check.h"
 
@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
-/* Without an address of its own, the kernel would not even look for a way. */
+/* Without an address of its own, the kernel would not even look for a route. */
 static void raise_loopback(void)
 {
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};

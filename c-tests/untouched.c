@@ -1,6 +1,6 @@
 /*
  * untouched CASE: errno, SO_ERROR and results are the kernel's.
- *   start     errno is 0 when main begins, and no descriptor is open that was not before
+ *   start     errno is 0 when main begins, and no new descriptor is open
  *   success   a call that succeeds leaves errno alone, whatever the call
  *   so_error  the socket's pending error is there for the program to read
  *   others    failures that have nothing to do with a peer
@@ -51,7 +51,7 @@ static void success(void)
 
 static void so_error(void)
 {
-	/* Reset, not yet written to; meanwhile another connection's peer vanishes. */
+	/* This one is reset and not written to yet; then another connection's peer vanishes. */
 	struct connection c = tcp("v4"), d = tcp("v4");
 	leave_by_reset(&c);
 	leave_by_reset(&d);
@@ -97,7 +97,7 @@ static void others(void)
 	CHECK(errno == EAGAIN);
 	CHECK_FAILS(send(c.fd, bytes, 1, 0), EAGAIN);
 
-	/* A datagram that nobody waits for: the error of the one before. */
+	/* A datagram that nobody receives: its error comes with the next call. */
 	struct sockaddr_storage nobody;
 	socklen_t length = loopback("v4", &nobody);
 	int holder = socket(AF_INET, SOCK_DGRAM, 0);

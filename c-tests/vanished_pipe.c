@@ -1,4 +1,4 @@
-/* vanished_pipe CALL pipe|fifo: the reader of a pipe has gone. */
+/* vanished_pipe CALL pipe|fifo: the reader of a pipe is gone. */
 #include "calls.h"
 
 static struct dead_pipe dead_fifo(void)

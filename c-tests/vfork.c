@@ -1,8 +1,8 @@
 /*
- * vfork CASE: a vfork child borrows its parent's memory, not its dispositions: what it sets for SIGPIPE is for the
- * program that it starts. The parent's record, the kernel's disposition of the parent, and its counters stay.
+ * vfork CASE: a vfork child borrows its parent's memory, not its dispositions: what it sets for SIGPIPE applies to
+ * the program that it starts. The parent's record, its kernel disposition and its counters stay.
  *   default, handler, ignored  the parent's own disposition
- *   fails                      the child writes to a vanished peer; that peer is still news in the parent
+ *   fails                      the child writes to a vanished peer; the parent still reports that peer
  */
 #include "counted.h"
 

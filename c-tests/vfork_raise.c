@@ -1,6 +1,6 @@
 /*
- * vfork_raise: a one-shot handler runs in a vfork child. It is used up there, and there only: the child borrows its
- * parent's memory, not its dispositions.
+ * vfork_raise: a one-shot handler runs in a vfork child. It is used up only there: the child borrows its parent's
+ * memory, not its dispositions.
  */
 #include "check.h"
 

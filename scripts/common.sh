@@ -1,4 +1,4 @@
-# What the scripts share. To be sourced: it goes to the project's top level.
+# What the scripts share. Source it: it changes to the project's top folder.
 # shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,7 +20,7 @@ skip() {
 
 is_debian() { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }
 
-# install_packages NAME…: Debian packages, those that are missing. False if it cannot.
+# install_packages NAME…: installs those Debian packages that are missing; false if one does not install.
 install_packages() {
 	local missing=() name
 	for name in "$@"; do
@@ -31,7 +31,7 @@ install_packages() {
 	[ -n "${apt_updated:-}" ] || apt-get -qq update
 	apt_updated=yes
 	apt_install "${missing[@]}" && return
-	# One that does not install must not keep the others away.
+	# One that does not install must not keep the others out.
 	local failed=()
 	for name in "${missing[@]}"; do
 		apt_install "$name" || failed+=("$name")
@@ -39,25 +39,25 @@ install_packages() {
 	[ ${#failed[@]} = 0 ] || { say "these do not install: ${failed[*]}" && return 1; }
 }
 
-# RUNLEVEL: a package's service is not started.
+# RUNLEVEL=1 keeps a package's service from starting.
 apt_install() {
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1
 }
 
-# need COMMAND=PACKAGE…: installs what is missing, or says which tool it cannot go on without.
+# need COMMAND=PACKAGE…: installs what is missing, or ends the script and names the missing tool.
 need() {
 	local pair command package
 	for pair in "$@"; do
 		command=${pair%%=*} package=${pair#*=}
 		command -v "$command" >/dev/null && continue
-		is_debian || die "cannot go on: '$command' is missing (Debian package $package; only root on Debian gets it installed)"
+		is_debian || die "cannot go on: '$command' is missing (Debian package $package; run as root on Debian to have it installed)"
 		install_packages "$package" || die "cannot go on: '$command' is missing and package $package does not install"
 	done
 }
 
 need_build_tools() {
 	need cc=gcc make=make
-	command -v cargo >/dev/null || die "cannot go on: 'cargo' is missing: Rust 1.88 or newer, from rustup"
+	command -v cargo >/dev/null || die "cannot go on: 'cargo' is missing: install Rust 1.88 or newer from rustup"
 	[ "$(printf '%s\n' 1.88 "$(cargo --version | cut -d' ' -f2)" | sort -V | head -n 1)" = 1.88 ] ||
-		die "cannot go on: $(cargo --version) is too old: Rust 1.88 or newer is needed, from rustup"
+		die "cannot go on: $(cargo --version) is too old: install Rust 1.88 or newer from rustup"
 }

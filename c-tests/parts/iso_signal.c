@@ -1,4 +1,4 @@
-/* signal() as a strictly conforming program gets it: without _GNU_SOURCE the header turns it into __sysv_signal(). */
+/* What a strictly conforming program gets as signal(): without _GNU_SOURCE the header makes it __sysv_signal(). */
 #include <signal.h>
 
 void (*iso_signal(int number, void (*handler)(int)))(int)

@@ -1,4 +1,4 @@
-/* What the program `loaded` loads. */
+/* The plugin that the program `loaded` loads. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>

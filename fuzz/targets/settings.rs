@@ -1,4 +1,4 @@
-//! `NAME=value`, as it stands in the environment.
+//! A setting, `NAME=value`, as in the environment.
 #![no_main]
 
 #[allow(dead_code)]
