@@ -16,6 +16,7 @@ use crate::libc::{an_address, for_each_object};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use nopipe_core::event::Call;
+use nopipe_core::library::LIBRARY;
 use nopipe_engine::code;
 
 /// The address of one real function.
@@ -178,7 +179,10 @@ impl Search {
             return;
         }
         let Some(tables) = object.tables() else { return };
-        if tables.soname() == Some(c"libnopipe.so") {
+        if tables
+            .soname()
+            .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())
+        {
             COPY_AFTER_US.store(true, Relaxed);
         }
         for (row, (symbol, found)) in self.table.iter().zip(&mut self.found).enumerate() {

@@ -36,7 +36,8 @@ use crate::report::{self, Failure};
 use crate::{disposition, eager, page, pipeline, process, runaway, seccomp};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use nopipe_core::event::{Call, errno_name};
+use nopipe_core::cause::says_gone;
+use nopipe_core::event::Call;
 use nopipe_core::stats::Counter;
 use nopipe_sys as sys;
 
@@ -93,7 +94,7 @@ fn take_note() -> Option<u64> {
 #[cold]
 #[inline(never)]
 pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
-    if errno_name(errno).is_none() {
+    if !says_gone(errno) {
         return;
     }
     if seccomp::is_sealed() {

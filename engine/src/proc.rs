@@ -1,18 +1,18 @@
 //! `/proc/PID/…` of another process: a peer on a unix socket, a parent. proc(5).
 
 use core::ffi::{CStr, c_int};
+use nopipe_core::library::LIBRARY_IN_PATH;
 use nopipe_core::line::Line;
+use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
 
-/// The library's file name, as it stands in `/proc/PID/maps` after the last slash, whatever version follows.
-const LIBRARY: &[u8; 13] = b"/libnopipe.so";
-static NEEDLE: Needle<{ LIBRARY.len() }> = Needle::new(LIBRARY);
+static NEEDLE: Needle<{ LIBRARY_IN_PATH.len() }> = Needle::new(&LIBRARY_IN_PATH);
 
 /// Whether process `pid` has mapped a file of this library's name; `None` if it cannot be looked at, as a parent in
 /// another pid namespace (0).
 pub fn maps_library(pid: c_int) -> Option<bool> {
-    const KEPT: usize = LIBRARY.len() - 1;
+    const KEPT: usize = LIBRARY_IN_PATH.len() - 1;
     let file = open(pid, "maps")?;
     // The end of each piece is kept in front of the next: the name may lie across.
     let mut buffer = [0; KEPT + 1000];
@@ -43,17 +43,11 @@ pub fn has_as_stdio(pid: c_int, pipe: &sys::Stat) -> bool {
     })
 }
 
-/// The fourth field of `/proc/PID/stat`, proc_pid_stat(5); the second is the name in parentheses, which may hold anything.
+/// The parent of process `pid`; `None` if it has none that we can see, or there is no such process.
 pub fn parent_of(pid: c_int) -> Option<c_int> {
-    let mut spaces = 0;
-    let mut parent = 0_i64;
-    for_each_byte(pid, "stat", |b| match b {
-        b')' => (spaces, parent) = (0, 0),
-        b' ' => spaces += 1,
-        b'0'..=b'9' if spaces == 2 => parent = (parent * 10 + i64::from(b - b'0')) & 0xffff_ffff,
-        _ => {}
-    });
-    c_int::try_from(parent).ok().filter(|&parent| parent > 0)
+    let mut stat = ProcStat::new();
+    for_each_byte(pid, "stat", |byte| stat.push(byte));
+    stat.parent()
 }
 
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.

@@ -14,8 +14,8 @@
 
 mod memory;
 
+use nopipe_core::cause::Cause;
 use nopipe_core::disposition::Action;
-use nopipe_core::event::Cause;
 use nopipe_core::stats::{Counter, Snapshot};
 use nopipe_engine::disposition::{self, Restorer};
 use nopipe_engine::{config, handler, page, process, report, sink};
