@@ -3,6 +3,8 @@
  *   first  natively the first write succeeds and is lost: the program exits with LOST_IT
  *   unix   the same for a unix peer that shut down its sending side
  *   half   it was a half-close: the peer waits for the answer, and gets it; LOST_IT if not
+ *   deaf   the program has shut down its own reading; the peer lives and gets the answer, LOST_IT if not
+ *   gone   the same, and the peer has closed: the write is refused
  *   alive  a peer that is there, pipes and datagrams are as ever
  *   sealed the program has put itself under a seccomp filter that allows what it does
  */
@@ -58,7 +60,19 @@ int main(int argc, char **argv)
 		say("expect transport=tcp cause=closed errno=EPIPE peer=%s fd=%d call=%s", c.peer, c.fd, call->logged);
 		return LOST_IT;
 	}
+	if (strcmp(kind, "deaf") == 0 || strcmp(kind, "gone") == 0)
+		CHECK(shutdown(c.fd, SHUT_RD) == 0);
+	if (strcmp(kind, "deaf") == 0) {
+		for (int i = 0; i < 2; i++) {
+			if (call->run(c.fd, bytes, sizeof bytes) != sizeof bytes)
+				return LOST_IT;
+			CHECK(recv(c.far, bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes);
+		}
+		return 0;
+	}
 	leave_by_close(&c);
+	if (strcmp(kind, "gone") == 0)
+		usleep(100000); /* its own shutdown looks like the peer's FIN to poll(2) */
 	if (strcmp(kind, "sealed") == 0)
 		seal_by_prctl(NULL);
 	errno = 0;
