@@ -11,6 +11,8 @@
 #include "calls.h"
 #include "seccomp.h"
 
+#include <netinet/tcp.h>
+
 enum { LOST_IT = 8 };
 
 static const struct call *call;
@@ -26,6 +28,17 @@ static void alive(void)
 	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0);
 	CHECK(shutdown(ends[1], SHUT_WR) == 0);
 	CHECK(call->run(ends[0], bytes, sizeof bytes) == sizeof bytes);
+}
+
+/* To poll(2) its own shutdown looks like the peer's FIN. */
+static void wait_for_close_wait(int fd)
+{
+	struct tcp_info info = {0};
+	for (int i = 0; i < 5000 && info.tcpi_state != TCP_CLOSE_WAIT; i++, usleep(1000)) {
+		socklen_t length = sizeof info;
+		CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0);
+	}
+	CHECK(info.tcpi_state == TCP_CLOSE_WAIT);
 }
 
 int main(int argc, char **argv)
@@ -72,7 +85,7 @@ int main(int argc, char **argv)
 	}
 	leave_by_close(&c);
 	if (strcmp(kind, "gone") == 0)
-		usleep(100000); /* its own shutdown looks like the peer's FIN to poll(2) */
+		wait_for_close_wait(c.fd);
 	if (strcmp(kind, "sealed") == 0)
 		seal_by_prctl(NULL);
 	errno = 0;

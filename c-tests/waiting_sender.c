@@ -82,7 +82,8 @@ int main(int argc, char **argv)
 	CHECK(!is_pending());
 	CHECK(ran == 0);
 	CHECK_COUNTED(1);
-	say("expect transport=unix cause=closed errno=EPIPE fd=%d call=%s handler=", ends[0], call->logged);
+	/* Its own shutdown(SHUT_WR) would leave the sockets in the same state: either cause will do. */
+	say("expect transport=unix errno=EPIPE fd=%d call=%s handler=", ends[0], call->logged);
 	if (strcmp(kind, "pending") == 0) {
 		CHECK_FAILS(call->run(ends[0], bytes, sizeof bytes), EPIPE);
 		CHECK(is_pending());
