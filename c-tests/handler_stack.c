@@ -2,7 +2,7 @@
  * handler_stack CASE: the handler of SIGUSR1 writes to a vanished peer, on an alternate signal stack. SIGPIPE's frame
  * comes on top of SIGUSR1's. What lies below the alternate stack is the program's own data, and stays.
  *   usual    8 KiB: what SIGSTKSZ was for decades
- *   tight    what the kernel needs for two frames, and 1000 bytes: too little for a line, so the failure is only counted
+ *   tight    what the kernel needs for two frames, and 1000 bytes: too little for a line in SIGPIPE's handler; the failure is counted
  *   roomy    the same and 4 KiB: there is a line
  */
 #include "counted.h"

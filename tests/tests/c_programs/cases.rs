@@ -759,12 +759,15 @@ fn stacks() -> Vec<Case> {
             .env("NOPIPE_LOG", "stderr")
             .silent()
             .release_only(),
-        // Whether there is a line depends on the size of the CPU's registers.
+        // Whether there is a line depends on the room: on the size of the CPU's registers.
         saved("handler_stack usual")
             .env("NOPIPE_LOG", "stderr")
             .silent()
             .release_only(),
-        saved("handler_stack tight").release_only(),
+        saved("handler_stack tight")
+            .env("NOPIPE_LOG", "stderr")
+            .silent()
+            .release_only(),
         saved("handler_stack roomy").release_only(),
     ]);
     all
