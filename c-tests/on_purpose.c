@@ -1,7 +1,7 @@
 /*
  * on_purpose SENDER DISPOSITION: a SIGPIPE that is sent on purpose always does what the program arranged.
  *   SENDER       raise, kill, killpg, pthread_kill, sigqueue, tgkill, thread (another thread's pthread_kill), child,
- *                timer (timer_create(2))
+ *                timer (timer_create(2)), pidfd (pidfd_send_signal(2) to itself)
  *   DISPOSITION  default (dies), ignored, handler (which gets all it asked for)
  */
 #include "check.h"
@@ -55,6 +55,12 @@ static void send_sigpipe(const char *sender, int *code, pid_t *from)
 	} else if (strcmp(sender, "kill") == 0) {
 		*code = SI_USER;
 		CHECK(kill(getpid(), SIGPIPE) == 0);
+	} else if (strcmp(sender, "pidfd") == 0) {
+		*code = SI_USER;
+		int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		CHECK(fd >= 0);
+		CHECK(syscall(SYS_pidfd_send_signal, fd, SIGPIPE, NULL, 0) == 0);
+		close(fd);
 	} else if (strcmp(sender, "killpg") == 0) {
 		*code = SI_USER;
 		CHECK(setpgid(0, 0) == 0);

@@ -25,13 +25,16 @@ pub fn check(expected: &[Fields], logged: Vec<Event>, program: &str) -> Result<(
     }
 }
 
-/// Takes the one warning about setting `name` out of the log. It names the value, and the values that are allowed.
+/// Takes the one warning about setting `name` out of the log. It names the value (none if `value` is empty), and the values
+/// that are allowed.
 ///
 /// # Errors
 /// There is no such warning.
 pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<(), String> {
     let is_warning = |event: &Event| {
-        event.get("setting") == Some(name) && event.get("value") == Some(value) && event.get("allowed").is_some()
+        event.get("setting") == Some(name)
+            && event.get("value").unwrap_or_default() == value
+            && event.get("allowed").is_some()
     };
     let at = logged.iter().position(is_warning);
     at.map(|at| drop(logged.remove(at)))

@@ -1,0 +1,75 @@
+/*
+ * raw_clone CASE: a worker that was made by the system call itself, where a filter that was there from the start refuses
+ * kcmp(2), as Docker's default profile does. Before it does anything else of note it vforks. The worker reads back what
+ * it inherited, and survives a vanished peer.
+ *   vfork     the vfork child sets a disposition for the program that it starts
+ *   fails     the vfork child writes to a vanished peer first, then the worker
+ *   twice     two vfork children, one after the other
+ */
+#include "counted.h"
+#include "seccomp.h"
+
+static void refuse_kcmp(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kcmp, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	seal_by_prctl(&(struct sock_fprog){sizeof filter / sizeof *filter, filter});
+}
+
+static void vfork_one(const char *kind, int fd)
+{
+	pid_t child = vfork();
+	if (child == 0) {
+		if (strcmp(kind, "fails") == 0) {
+			sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+			if (write(fd, "x", 1) != -1 || errno != EPIPE)
+				_exit(FAILED);
+		}
+		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		_exit(0);
+	}
+	wait_for_success(child);
+}
+
+static void work(const char *kind, struct connection *peers)
+{
+	struct sigaction now;
+	vfork_one(kind, peers[0].fd);
+	if (strcmp(kind, "twice") == 0)
+		vfork_one(kind, peers[0].fd);
+	CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN);
+	CHECK(sigpipe_in("SigIgn") == 1);
+	CHECK(signal(SIGPIPE, SIG_DFL) == SIG_IGN);
+	for (int i = 0; i < 2; i++)
+		for (int n = 0; n < 2; n++)
+			CHECK_FAILS(write(peers[n].fd, "x", 1), EPIPE);
+	CHECK_COUNTED(4);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2 || argc == 3);
+	if (argc == 2) {
+		refuse_kcmp();
+		execl("/proc/self/exe", "raw_clone", argv[1], "started", NULL);
+		CHECK(!"exec");
+	}
+	CHECK_FAILS(syscall(SYS_kcmp, getpid(), getppid(), 0, 0, 0), EPERM);
+	CHECK(signal(SIGPIPE, SIG_IGN) == SIG_DFL);
+	struct connection peers[2] = {dead_tcp("v4"), dead_tcp("v4")};
+	pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	CHECK(child >= 0);
+	if (child == 0)
+		work(argv[1], peers);
+	char more[32];
+	snprintf(more, sizeof more, "pid=%d", child);
+	for (int i = 0; i < 2; i++)
+		expect_dead(&peers[i], "write", more);
+	wait_for_success(child);
+	return 0;
+}
