@@ -681,7 +681,8 @@ fn second_round_part_two() -> Vec<Case> {
         // 8: who lives on natively.
         same("lives_on handler", FINE),
         same("lives_on raw", FINE),
-        same("lives_on asm", FINE).skipped_if(cfg!(not(target_arch = "x86_64")), "x86-64 only"),
+        same("lives_on asm", FINE),
+        same("lives_on shown", FINE),
         saved("lives_on pipe").release_only(),
         // 9 and 10: one client, who has gone. One line is all there is to say, and no warning.
         same("one_client tick", KILLED),
