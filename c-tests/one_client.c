@@ -18,7 +18,7 @@
  *   listener   it has a listener
  *   other      it has another client, who lives
  *   file       it has a file open for writing
- *   cpu        it computes for 6 ms before each write
+ *   cpu        it computes for 9 ms before each write
  *   storage    it writes another file now and then
  *   stream     only its standard output is dead, and that is a unix stream (journald's, node's)
  *   journal    the same for a main program with a listener that writes 5,000 lines to it at once
@@ -154,7 +154,7 @@ static void live_on(const char *kind)
 		CHECK(open("kept", O_CREAT | O_WRONLY, 0600) >= 0);
 	else if (strcmp(kind, "cpu") == 0) {
 		for (double before = seconds(); seconds() - before < LONG;) {
-			compute(0.006);
+			compute(0.009);
 			fail_on(1000, 0.0005, NULL);
 		}
 		return;
