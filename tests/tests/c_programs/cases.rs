@@ -161,6 +161,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(only());
     all.extend(found_by_review());
     all.extend(second_review());
+    all.extend(second_round_part_two());
     all
 }
 
@@ -866,3 +867,90 @@ fn has_rwf_nosignal() -> bool {
     let flags = ReadWriteFlags::from_bits_retain(RWF_NOSIGNAL);
     null.is_ok_and(|null| pwritev2(null, &[std::io::IoSlice::new(b"x")], 0, flags).is_ok())
 }
+
+// ---- Second round, part 2: what a hostile review has found. Begin. ----
+
+/// Deaths, the runaway guard, the truth of events, and the log: items 4 to 19 of that review. `tests/second_round.rs` has
+/// what needs other sinks.
+fn second_round_part_two() -> Vec<Case> {
+    let as_root = |case: Case| case.needs(Need::Root);
+    let with_io_uring = |case: Case| case.needs(Need::Kernel("io_uring", has_io_uring));
+    vec![
+        // 4: an old kernel, and standard error a pipe that fills up.
+        saved("stuck_stderr").env("NOPIPE_LOG", "stderr").silent(),
+        // 5: supervisors that the library is not in.
+        as_root(saved("supervised other_user").bare(CHILD_KILLED)),
+        same("supervised mappings", FINE).release_only(),
+        saved("supervised orphan").bare(CHILD_KILLED).release_only(),
+        saved("supervised jumps").bare(CHILD_KILLED),
+        // 8: who lives on natively.
+        same("lives_on handler", FINE),
+        same("lives_on raw", FINE),
+        same("lives_on asm", FINE),
+        same("lives_on shown", FINE),
+        saved("lives_on pipe").release_only(),
+        // 9 and 10: one client, who has gone. One line is all there is to say, and no warning.
+        same("one_client tick", KILLED),
+        same("one_client stdin", KILLED),
+        same("one_client stdout", KILLED),
+        same("one_client endless", KILLED),
+        same("one_client tick", KILLED).env("NOPIPE_LEVEL", "warning").silent(),
+        same("one_client endless", KILLED)
+            .env("NOPIPE_LEVEL", "warning")
+            .silent(),
+        saved("one_client burst"),
+        saved("one_client short"),
+        saved("one_client heartbeat"),
+        saved("one_client child"),
+        saved("one_client listener"),
+        saved("one_client other"),
+        saved("one_client file"),
+        saved("one_client cpu"),
+        saved("one_client storage"),
+        saved("one_client stream"),
+        saved("one_client journal"),
+        same("one_client handled", FINE),
+        same("one_client blocked", FINE),
+        // 11: the descriptor is another thread's by now.
+        same("replaced living ECONNRESET write", FINE),
+        same("replaced living ECONNRESET send", FINE),
+        same("replaced living ETIMEDOUT send", FINE),
+        same("replaced gone ECONNRESET write", FINE),
+        same("replaced gone ETIMEDOUT sendto", FINE),
+        // 12: io_uring.
+        with_io_uring(saved("io_uring write tcp")),
+        with_io_uring(saved("io_uring write pipe")),
+        with_io_uring(saved("io_uring writev tcp")),
+        with_io_uring(saved("io_uring submit tcp")),
+        with_io_uring(saved("io_uring submit pipe")),
+        with_io_uring(saved("io_uring complete tcp")),
+        with_io_uring(same("io_uring poll tcp", FINE)),
+        // 13: nobody has vanished.
+        as_root(same("unreachable packet", FINE)),
+        as_root(same("unreachable raw", FINE)),
+        as_root(same("unreachable ping", FINE)),
+        as_root(same("unreachable unchecked", FINE)),
+        as_root(saved("unreachable checked")),
+        same("unreachable timeout", FINE),
+        saved("unreachable late"),
+        // 14: whose pid is that?
+        as_root(saved("peer_pid reused")),
+        as_root(saved("peer_pid namespace").bare(CHILD_KILLED)),
+        // 15: a FIFO's readers.
+        saved("fifo_readers keep"),
+        saved("fifo_readers reopen"),
+        // 18: the library's descriptors, and other threads.
+        saved("stolen_number closed tcp"),
+        saved("stolen_number closed unix"),
+        saved("stolen_number closed pipe"),
+        saved("stolen_number forked"),
+        saved("stolen_number asked"),
+    ]
+}
+
+/// Whether everybody may use it, io_uring_setup(2); Linux 6.6 has the setting.
+fn has_io_uring() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").is_ok_and(|setting| setting.trim() == "0")
+}
+
+// ---- Second round, part 2. End. ----
