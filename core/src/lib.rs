@@ -10,7 +10,7 @@
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`search`] | a plain byte search |
-//! | [`settings`] | the grammar of the `NOPIPE_*` variables |
+//! | [`settings`] | the `NOPIPE_*` variables, each declared once |
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
@@ -30,5 +30,6 @@ pub mod settings;
 pub mod stats;
 mod sync;
 pub mod table;
+mod text;
 pub mod throttle;
 pub mod time;

@@ -239,6 +239,7 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// Any bytes as a variable: it is taken, or the default holds and what is allowed is named.
 pub fn setting(name: &[u8], value: &[u8]) {
+    let shown = |settings: &Settings| format!("{settings:?}");
     let mut settings = Settings::new();
     match settings.set(name, value) {
         Err(Problem::Unknown) => assert!(!VARIABLES.split(", ").any(|known| known.as_bytes() == name)),
@@ -262,24 +263,4 @@ pub fn setting(name: &[u8], value: &[u8]) {
         assert!(settings.concerns(name.trim_ascii()));
         assert!(!settings.concerns("no/such/name"));
     }
-}
-
-fn shown(settings: &Settings) -> String {
-    let Settings {
-        log,
-        file,
-        format,
-        level,
-        pipes,
-        handlers,
-        runaway,
-        runaway_limit,
-        eager,
-        rate,
-        only,
-    } = settings;
-    let (file, only) = (file.as_str(), only.as_str());
-    format!(
-        "{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {rate:?} {only}"
-    )
 }
