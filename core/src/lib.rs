@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | [`line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
-//! | [`event`] | what is told of one vanished peer; the table of its fields |
+//! | [`event`] | what is told of one vanished peer |
+//! | [`fields`] | the table of the fields' names and meanings |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`search`] | a plain byte search |
@@ -23,6 +24,7 @@ pub mod disposition;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+pub mod fields;
 pub mod line;
 pub mod runaway;
 pub mod search;

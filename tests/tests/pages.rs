@@ -1,8 +1,9 @@
-//! The pages against the declarations in the code: settings.
+//! The pages against the declarations in the code: settings and fields.
 //!
 //! A page has its generated part between two lines, `begin: NAME` and `end: NAME`, in whatever its comments look like.
 //! `BLESS=1 cargo test -p nopipe-tests --test pages` writes those parts anew.
 
+use nopipe_core::fields::FIELDS;
 use nopipe_core::settings::{SETTINGS, Setting};
 use std::fmt::Write;
 use std::fs;
@@ -75,6 +76,24 @@ fn fuzzer_knows_the_words_of_the_settings() {
     words.dedup();
     let lines: String = words.iter().map(|word| format!("\"{word}\"\n")).collect();
     compare("fuzz/settings.dict", "settings", &lines);
+}
+
+#[test]
+fn fields_page_has_the_fields() {
+    let mut table =
+        "\n| text | JSON | journald | meaning, unit | source |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for field in &FIELDS {
+        let name = |name: Option<&str>| name.map_or("–".to_owned(), code);
+        let row = [
+            &name(field.text),
+            &name(field.json),
+            &name(field.journal),
+            field.meaning,
+            field.source,
+        ];
+        push_row(&mut table, &row);
+    }
+    compare("docs/fields.md", "fields", &(table + "\n"));
 }
 
 /// Compares the part `name` of a page with what it has to be, or writes it.

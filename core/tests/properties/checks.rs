@@ -3,7 +3,7 @@
 use log::kv::{self, Key, Source, VisitSource};
 use nopipe_core::encode::{Format, encode, journal};
 use nopipe_core::endpoint::Endpoint;
-use nopipe_core::event::FIELDS;
+use nopipe_core::fields::FIELDS;
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};

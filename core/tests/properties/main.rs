@@ -4,7 +4,7 @@ mod checks;
 mod models;
 
 use checks::Value;
-use nopipe_core::event::FIELDS;
+use nopipe_core::fields::FIELDS;
 use nopipe_core::line::Line;
 use nopipe_core::settings::SETTINGS;
 use nopipe_core::time::rfc3339;
