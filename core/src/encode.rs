@@ -3,7 +3,8 @@
 //! A peer may choose its path, its name and its process's name; whatever it chooses, the result is one line, each
 //! value stays in its field, and no terminal is driven.
 
-use crate::event::{FIELDS, Field, MESSAGE_ID_EVENT, MESSAGE_ID_NOTICE, PRIORITY, Priority};
+use crate::event::{MESSAGE_ID_EVENT, MESSAGE_ID_NOTICE, PRIORITY, Priority};
+use crate::fields::{NAMES, Names};
 use crate::line::Writer;
 use log::kv::{self, Key, Source, Value, VisitSource};
 
@@ -63,7 +64,7 @@ struct JournalFields<'a, 'b> {
 
 impl<'kvs> VisitSource<'kvs> for JournalFields<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let name = field(&mut self.from, key.as_str()).and_then(|field| field.journal);
+        let name = field(&mut self.from, key.as_str()).and_then(Names::journal);
         let Some(name) = name else { return Ok(()) };
         let (length, lost) = (self.out.len(), self.out.lost());
         self.out.push_str(name);
@@ -92,11 +93,11 @@ impl<'kvs> VisitSource<'kvs> for JournalFields<'_, '_> {
 }
 
 /// The field of this key; `from` is where to look first, because sources give them in the table's order.
-fn field(from: &mut usize, key: &str) -> Option<&'static Field> {
-    let later = FIELDS.iter().enumerate().skip(*from);
+fn field(from: &mut usize, key: &str) -> Option<&'static Names> {
+    let later = NAMES.iter().enumerate().skip(*from);
     let (index, field) = later
-        .chain(FIELDS.iter().enumerate())
-        .find(|(_, field)| field.key == key)?;
+        .chain(NAMES.iter().enumerate().take(*from))
+        .find(|(_, field)| field.has_key(key))?;
     *from = index + 1;
     Some(field)
 }
@@ -115,7 +116,7 @@ pub fn priority(source: &dyn Source) -> Priority {
 struct Encoder<'a, 'b> {
     format: Format,
     out: &'a mut Writer<'b>,
-    /// Where in FIELDS the next key is looked for first: sources give them in that order.
+    /// Where in NAMES the next key is looked for first: sources give them in that order.
     from: usize,
     /// How long the line may be.
     room: usize,
@@ -156,8 +157,8 @@ impl<'kvs> VisitSource<'kvs> for Encoder<'_, '_> {
         let own_only = self.own_only;
         let found = field(&mut self.from, key.as_str()).filter(|field| !(own_only && is_of_the_log(field)));
         let name = found.and_then(|field| match format {
-            Format::Text => field.text,
-            Format::Json => field.json,
+            Format::Text => field.text(),
+            Format::Json => field.json(),
         });
         let Some(name) = name else { return Ok(()) };
         self.whole(|out| {
@@ -186,8 +187,8 @@ impl<'kvs> VisitSource<'kvs> for Encoder<'_, '_> {
 }
 
 /// Whether every log says this itself: pid, tid, program, time.
-fn is_of_the_log(field: &Field) -> bool {
-    matches!(field.key, "pid" | "tid" | "program" | "time")
+fn is_of_the_log(field: &Names) -> bool {
+    ["pid", "tid", "program", "time"].iter().any(|key| field.has_key(key))
 }
 
 /// A value as logfmt has it: bare if it can be, else in double quotes.

@@ -1,111 +1,9 @@
-//! What is told of one failed connection, and the table of the fields' names.
+//! What is told of one failed connection. [`crate::fields`] has the names.
 
 pub use crate::cause::Cause;
 use crate::endpoint::Endpoint;
 use crate::line::Line;
 use log::kv::{self, Key, Value, VisitSource};
-
-/// The names of one field. `key` is the name under which an [`Event`] gives it as a key-value of the `log` crate.
-pub struct Field {
-    pub key: &'static str,
-    /// Name in text (logfmt); `None`: not shown there.
-    pub text: Option<&'static str>,
-    /// Name in JSON, OpenTelemetry's where it has one; `None`: not shown there.
-    pub json: Option<&'static str>,
-    /// Name in the journal; `None`: the journal has its own field for it.
-    pub journal: Option<&'static str>,
-}
-
-/// Every field, in the order in which they are written. docs/fields.md has the same table, and a test compares the two.
-pub const FIELDS: &[Field] = &[
-    own("setting", "NOPIPE_SETTING"),
-    own("value", "NOPIPE_VALUE"),
-    own("allowed", "NOPIPE_ALLOWED"),
-    own("symbol", "NOPIPE_SYMBOL"),
-    Field {
-        text: Some("peer"),
-        ..NOWHERE
-    }
-    .with_key("peer"),
-    parts("peer_address", "network.peer.address", "NOPIPE_PEER_ADDR"),
-    parts("peer_port", "network.peer.port", "NOPIPE_PEER_PORT"),
-    Field {
-        text: Some("local"),
-        ..NOWHERE
-    }
-    .with_key("local"),
-    parts("local_address", "network.local.address", "NOPIPE_LOCAL_ADDR"),
-    parts("local_port", "network.local.port", "NOPIPE_LOCAL_PORT"),
-    own("cause", "NOPIPE_CAUSE"),
-    own("call", "NOPIPE_CALL"),
-    own("fd", "NOPIPE_FD"),
-    named("errno", "error.type", "NOPIPE_ERRNO"),
-    Field {
-        journal: Some("ERRNO"),
-        ..NOWHERE
-    }
-    .with_key("errno_number"),
-    own("delivered", "NOPIPE_DELIVERED"),
-    own("undelivered", "NOPIPE_UNDELIVERED"),
-    named("transport", "network.transport", "NOPIPE_TRANSPORT"),
-    own("peer_pid", "NOPIPE_PEER_PID"),
-    own("peer_uid", "NOPIPE_PEER_UID"),
-    own("peer_comm", "NOPIPE_PEER_COMM"),
-    own("rtt_us", "NOPIPE_RTT_US"),
-    own("idle_ms", "NOPIPE_IDLE_MS"),
-    own("cookie", "NOPIPE_COOKIE"),
-    own("handler", "NOPIPE_HANDLER"),
-    own("connections", "NOPIPE_CONNECTIONS"),
-    own("failures", "NOPIPE_FAILURES"),
-    own("lines", "NOPIPE_LINES"),
-    own("suppressed", "NOPIPE_SUPPRESSED"),
-    own("dropped", "NOPIPE_DROPPED"),
-    Field {
-        journal: None,
-        ..own("pid", "")
-    },
-    own("tid", "NOPIPE_TID"),
-    own("program", "SYSLOG_IDENTIFIER"),
-    Field {
-        journal: None,
-        ..own("time", "")
-    },
-];
-
-const NOWHERE: Field = Field {
-    key: "",
-    text: None,
-    json: None,
-    journal: None,
-};
-
-impl Field {
-    const fn with_key(self, key: &'static str) -> Field {
-        Field { key, ..self }
-    }
-}
-
-/// The same name in text and JSON.
-const fn own(key: &'static str, journal: &'static str) -> Field {
-    named(key, key, journal)
-}
-
-const fn named(key: &'static str, json: &'static str, journal: &'static str) -> Field {
-    Field {
-        key,
-        text: Some(key),
-        json: Some(json),
-        journal: Some(journal),
-    }
-}
-
-/// One part of what text shows whole.
-const fn parts(key: &'static str, json: &'static str, journal: &'static str) -> Field {
-    Field {
-        text: None,
-        ..named(key, json, journal)
-    }
-}
 
 /// MESSAGE_ID in the journal of every connection event; dist/nopipe.catalog explains it (sd_journal_print(3), catalogs).
 pub const MESSAGE_ID_EVENT: &str = "5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
@@ -377,7 +275,7 @@ fn visit_endpoint<'kvs>(
 pub struct Notice<'a> {
     pub stamp: Stamp<'a>,
     pub priority: Priority,
-    /// Fields of [`FIELDS`] with their values.
+    /// Keys of [`crate::fields::FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
     /// The same, with numbers.
     pub numbers: &'a [(&'static str, u64)],

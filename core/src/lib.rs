@@ -7,12 +7,13 @@
 //! | [`line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`cause`] | why a call failed; which errors say that the other end is gone |
-//! | [`event`] | what is told of one vanished peer; the table of its fields |
+//! | [`event`] | what is told of one vanished peer |
+//! | [`fields`] | the table of the fields' names and meanings |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`library`] | the library's file name |
 //! | [`runaway`] | so many failures on one connection that it can be no accident |
 //! | [`search`] | a plain byte search |
-//! | [`settings`] | the grammar of the `NOPIPE_*` variables |
+//! | [`settings`] | the `NOPIPE_*` variables, each declared once |
 //! | [`stats`] | the counters that another process can read |
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
@@ -28,6 +29,7 @@ pub mod disposition;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+pub mod fields;
 pub mod library;
 pub mod line;
 pub mod proc_stat;
@@ -38,5 +40,6 @@ pub mod stats;
 mod sync;
 pub mod table;
 pub mod tcp_info;
+mod text;
 pub mod throttle;
 pub mod time;

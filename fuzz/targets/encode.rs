@@ -6,7 +6,7 @@
 mod checks;
 
 use checks::Value;
-use nopipe_core::event::FIELDS;
+use nopipe_core::fields::FIELDS;
 use std::collections::HashSet;
 
 libfuzzer_sys::fuzz_target!(|pairs: Vec<(u8, Result<u64, String>)>| {

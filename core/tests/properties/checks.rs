@@ -3,7 +3,7 @@
 use log::kv::{self, Key, Source, VisitSource};
 use nopipe_core::encode::{Format, encode, journal};
 use nopipe_core::endpoint::Endpoint;
-use nopipe_core::event::FIELDS;
+use nopipe_core::fields::FIELDS;
 use nopipe_core::line::Line;
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::settings::{Log, Problem, Settings, VARIABLES};
@@ -245,6 +245,7 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// Any bytes as a variable: it is taken, or the default holds and what is allowed is named.
 pub fn setting(name: &[u8], value: &[u8]) {
+    let shown = |settings: &Settings| format!("{settings:?}");
     let mut settings = Settings::new();
     match settings.set(name, value) {
         Err(Problem::Unknown) => assert!(!VARIABLES.split(", ").any(|known| known.as_bytes() == name)),
@@ -268,26 +269,6 @@ pub fn setting(name: &[u8], value: &[u8]) {
         assert!(settings.concerns(name.trim_ascii()));
         assert!(!settings.concerns("no/such/name"));
     }
-}
-
-fn shown(settings: &Settings) -> String {
-    let Settings {
-        log,
-        file,
-        format,
-        level,
-        pipes,
-        handlers,
-        runaway,
-        runaway_limit,
-        eager,
-        rate,
-        only,
-    } = settings;
-    let (file, only) = (file.as_str(), only.as_str());
-    format!(
-        "{log:?} {file} {format:?} {level:?} {pipes:?} {handlers:?} {runaway:?} {runaway_limit} {eager} {rate:?} {only}"
-    )
 }
 
 /// Any bytes as a `struct tcp_info`: each field is read where the kernel put it, or not at all.

@@ -4,9 +4,9 @@ mod checks;
 mod models;
 
 use checks::Value;
-use nopipe_core::event::FIELDS;
+use nopipe_core::fields::FIELDS;
 use nopipe_core::line::Line;
-use nopipe_core::settings::VARIABLES;
+use nopipe_core::settings::SETTINGS;
 use nopipe_core::time::rfc3339;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -58,14 +58,16 @@ fn sockaddr() -> impl Strategy<Value = Vec<u8>> {
 
 /// A variable, with a value that is close to a good one or just bytes.
 fn setting() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let words: Vec<_> = SETTINGS.iter().flat_map(|setting| setting.words).copied().collect();
     let name = prop_oneof![
-        9 => select(VARIABLES.split(", ").collect::<Vec<_>>()).prop_map(Into::into),
+        9 => select(SETTINGS.map(|setting| setting.name).to_vec()).prop_map(Into::into),
         1 => any::<Vec<u8>>(),
     ];
     let value = prop_oneof![
         any::<Vec<u8>>(),
-        "(auto|syslog|stderr|none|text|json|debug|error|survive|native|ignore|run|off|on|throttle|kill)?(:[0-9]{0,8})?"
-            .prop_map(String::into_bytes),
+        select(words).prop_map(Into::into),
+        "(throttle|kill|auto)?(:[0-9]{0,8})?".prop_map(String::into_bytes),
+        "[0-9]{0,8}/?[0-9]{0,8}".prop_map(String::into_bytes),
         "file:(/|%p|%%|%|[a-z]|é){0,40}".prop_map(String::into_bytes),
         "file:/(x|%p){500,520}".prop_map(String::into_bytes),
         "([a-z]{0,4}[ ,/\u{a0}]?){0,9}".prop_map(String::into_bytes),
