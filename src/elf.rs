@@ -68,7 +68,7 @@ const DT_SYMTAB: u64 = 6;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
 const DT_VERSYM: u64 = 0x6fff_fff0;
 const STT_GNU_IFUNC: u8 = 10;
-/// In a version index: not the default version of its name.
+/// In a version index: this is not the default version of its name.
 const VERSION_HIDDEN: u16 = 0x8000;
 
 /// A loaded object.
@@ -161,7 +161,8 @@ impl Tables {
             if !self.gnu_hash.is_null() {
                 self.find_by_gnu_hash(wanted)
             } else if !self.sysv_hash.is_null() {
-                // Two words, then so many symbols: few objects have only this one, none of them large.
+                // The second word is the number of symbols. Few objects have only this table, and none of them is
+                // large.
                 (1..*self.sysv_hash.add(1)).find_map(|index| self.symbol(index, wanted))
             } else {
                 None

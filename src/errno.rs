@@ -1,4 +1,4 @@
-//! The program's `errno`: read after a real call failed, and put back where libc may have moved it.
+//! The program's `errno`: read after a real call failed, and put back where libc may have changed it.
 //!
 //! unsafe: dereferences the pointer that libc gives.
 #![allow(unsafe_code)]

@@ -1,10 +1,10 @@
-//! `libnopipe.so`: loaded by LD_PRELOAD into a server, it lets the server survive SIGPIPE and logs the peer that vanished.
+//! `libnopipe.so`: preloaded into a server, it lets the server survive SIGPIPE and logs the peer that vanished.
 //!
 //! # The contract
 //!
 //! Never kill, never hang; when in doubt, spare; never change a result; async-signal-safe on every path; no trace in
 //! the process; the program reads back what it set; children are as they would be without the library. By construction:
-//! no_std, no allocator, every system call of the library's own inline (nopipe-sys), so that `errno` cannot move.
+//! no_std, no allocator, and inline system calls only (nopipe-sys), so that `errno` cannot change.
 //!
 //! # The map
 //!

@@ -20,7 +20,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 unsafe extern "C" {
     static environ: *const *const c_char;
     static program_invocation_short_name: *const c_char;
-    /// What pthread_atfork(3) calls; the last argument names the object, to forget its handlers when it is unloaded.
+    /// What pthread_atfork(3) calls; the last argument is the object whose handlers are dropped when it is unloaded.
     fn __register_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,
@@ -77,7 +77,7 @@ pub fn for_each_object(mut look: impl FnMut(usize, &[libc::Elf64_Phdr])) {
         _: usize,
         look: *mut c_void,
     ) -> c_int {
-        // SAFETY: the dynamic linker gives a valid description, and hands our pointer through.
+        // SAFETY: the dynamic linker gives a valid description, and passes our pointer through.
         unsafe {
             let headers = match (*info).dlpi_phdr.is_null() {
                 true => &[][..],

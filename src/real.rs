@@ -23,12 +23,12 @@ use nopipe_engine::code;
 pub struct Slot(AtomicPtr<()>);
 
 impl Slot {
-    /// A slot aimed at `first`.
+    /// A slot that points to `first`.
     pub const fn new(first: *mut ()) -> Self {
         Slot(AtomicPtr::new(first))
     }
 
-    /// What it is aimed at now.
+    /// The function that it points to now.
     #[inline(always)]
     pub fn get(&self) -> *mut () {
         self.0.load(Relaxed)
@@ -118,7 +118,7 @@ pub fn is_second_copy() -> bool {
     COPY_AFTER_US.load(Relaxed)
 }
 
-/// Aims every slot at the function that would have been called without us. Can be called again at any time.
+/// Points every slot to the function that would be called without us. May be called again at any time.
 pub fn resolve() {
     let table = table();
     let mut search = Search {
@@ -130,7 +130,7 @@ pub fn resolve() {
     };
     search.run();
     if search.found.iter().zip(table).any(|(&found, _)| !found) {
-        // Loaded by dlopen, libc stands before us: nobody is hooked, but our own calls of hooks must work.
+        // After dlopen, libc comes before us: no program calls our hooks, but our own calls of them must work.
         search.after_us = true;
         search.run();
     }
@@ -141,7 +141,7 @@ pub fn resolve() {
     }
 }
 
-/// In place of a function that this libc does not have: -1 and ENOSYS, as the kernel says it.
+/// Stands in for a function that this libc does not have: returns -1 and ENOSYS, as the kernel does.
 extern "C" fn missing() -> isize {
     errno::set(libc::ENOSYS);
     -1
@@ -156,10 +156,10 @@ pub fn libc_sigaction() -> Option<unsafe extern "C" fn(c_int, *const libc::sigac
 
 struct Search {
     table: &'static [Symbol],
-    /// An address in our own code, and one in libc's.
+    /// An address in our own code, and an address in libc's.
     own: usize,
     libc: usize,
-    /// Whether our own object has gone by.
+    /// Whether our own object has been passed.
     after_us: bool,
     found: [bool; ROOM],
 }

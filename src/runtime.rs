@@ -1,4 +1,4 @@
-//! What a no_std library must bring along: a panic handler and an unwinding personality.
+//! What a no_std library must provide itself: a panic handler and an unwinding personality.
 //!
 //! unsafe: the panic handler calls a C function; the personality is assembly.
 #![allow(unsafe_code)]
@@ -30,8 +30,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-// The prebuilt `core` refers to a personality routine. It has no work here: nothing in this library catches. It
-// returns _URC_CONTINUE_UNWIND (8), so that pthread_cancel and C++ exceptions pass through our frames.
+// The prebuilt `core` refers to a personality routine. Nothing in this library catches, so the routine only returns
+// _URC_CONTINUE_UNWIND (8): pthread_cancel and C++ exceptions pass through our frames.
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".globl rust_eh_personality",

@@ -26,13 +26,13 @@ const ACTIVE: u8 = 3;
 
 static STATE: AtomicU8 = AtomicU8::new(NEW);
 
-/// What a hook does that is called while its real function is not known yet.
+/// What a hook does if it is called before its real function is known.
 pub fn first_call() {
-    // Code in DT_PREINIT_ARRAY runs before libc knows the program's name and environment: the constructor comes later.
+    // Code in DT_PREINIT_ARRAY runs before libc knows the program's name and environment. Our constructor runs later.
     if !program_name().is_empty() {
         start();
     }
-    // Another thread, or the code that a signal has interrupted, may be in the middle of it.
+    // Another thread, or the code that a signal interrupted, may be in the middle of start-up.
     real::resolve();
 }
 
@@ -59,7 +59,7 @@ pub fn start() {
             sink::start();
             report::start();
             if !pipeline::parent_is_protected() {
-                report::warn("libnopipe: loaded twice, this copy does nothing", &[]);
+                report::warn("libnopipe: loaded twice: this copy does nothing", &[]);
             }
             return;
         }
@@ -79,7 +79,7 @@ pub fn start() {
         warn_of_missing();
         if !net {
             report::warn(
-                "libnopipe: no SIGPIPE handler installed: only hooked calls are survived",
+                "libnopipe: no SIGPIPE handler installed: the program survives failures of hooked calls only",
                 &[],
             );
         }
@@ -121,8 +121,8 @@ fn warn_of_settings() {
         }
         let (message, allowed) = match scratch.set(name, value) {
             Ok(()) => return,
-            Err(Problem::Unknown) => ("libnopipe: setting unknown, ignored", VARIABLES),
-            Err(Problem::Value { allowed }) => ("libnopipe: setting not understood, default used", allowed),
+            Err(Problem::Unknown) => ("libnopipe: unknown setting, ignored", VARIABLES),
+            Err(Problem::Value { allowed }) => ("libnopipe: value not understood, default used", allowed),
         };
         let (mut shown_name, mut shown_value) = (Line::<64>::new(), Line::<128>::new());
         shown_name.push_lossy(name);
@@ -138,7 +138,7 @@ fn warn_of_settings() {
     });
 }
 
-/// One line that names the functions that were not found, if any.
+/// Logs one line that names the functions that were not found, if any.
 fn warn_of_missing() {
     let mut names = Line::<256>::new();
     for name in real::table().iter().filter_map(real::Symbol::missing_name) {

@@ -1,4 +1,4 @@
-//! At exit: one line that accounts for every event, if any was shown or would have been.
+//! At exit: one line that accounts for every event, if there was any event to log.
 //!
 //! unsafe: an entry of .fini_array, which the dynamic linker calls.
 #![allow(unsafe_code)]

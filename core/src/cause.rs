@@ -8,7 +8,7 @@ use crate::tcp_info::State;
 pub enum Cause {
     /// ECONNRESET: the peer sent RST.
     Reset,
-    /// EPIPE on a connection that the peer has closed or reset before.
+    /// EPIPE on a connection that the peer had closed or reset.
     Closed,
     /// ETIMEDOUT.
     Timeout,
@@ -63,7 +63,7 @@ impl Tcp {
 }
 
 impl Cause {
-    /// How many causes there are.
+    /// The number of causes.
     pub const COUNT: usize = Cause::ReaderGone as usize + 1;
 
     /// All causes, in the order of their numbers.

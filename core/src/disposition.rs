@@ -1,33 +1,33 @@
-//! The SIGPIPE action that the program believes in.
+//! The SIGPIPE action that the program set, as it sees it.
 //!
 //! # How it stays correct
 //!
 //! A `sigaction` call may be interrupted by a handler that calls `sigaction` itself, in the same thread, and may never
-//! be resumed (longjmp); other threads may set and read at the same time. So nobody locks, and nobody waits for
-//! anybody:
+//! be resumed (longjmp); other threads may set and read at the same time. So there is no lock, and no thread waits for
+//! another:
 //!
-//! * A writer takes a ticket and claims the slot that belongs to it (a compare-exchange of the slot's mark; a slot that
-//!   is published or claimed is passed over with a new ticket), fills it, and publishes the ticket by a
-//!   compare-exchange from the ticket whose action it has read: so it knows exactly which action it replaced. Only then
-//!   does it let the claim go: whoever finds the slot unclaimed also sees whether it is published, and a ticket is
-//!   published once at most.
+//! * A writer takes a ticket and claims the slot that belongs to it (a compare-exchange of the slot's mark; if the slot
+//!   is published or claimed, it takes a new ticket). It fills the slot and publishes the ticket by a compare-exchange
+//!   from the ticket whose action it has read, so it knows exactly which action it replaced. It gives up the claim
+//!   after that, so a thread that finds the slot unclaimed also sees whether it is published. A ticket is published at
+//!   most once.
 //! * A reader copies the slot of the published ticket, and again if the slot's mark says that it has changed.
-//! * The claim of a writer that a longjmp took away stays. A writer that was passed over `PATIENCE` times, because every
+//! * If a longjmp takes a writer away, its claim stays. A writer that has passed over `PATIENCE` slots, because every
 //!   slot is claimed, takes a claimed one.
 //!
-//! What remains: a writer that only slept, in the middle of its four stores, while another lost its patience: for that
-//! all slots but the published one must be claimed at the same time.
+//! One race remains: a writer sleeps in the middle of its four stores while another writer loses its patience and takes
+//! its slot. For that, all slots except the published one must be claimed at the same time.
 
 use crate::sync::{AtomicU64, array, constructor, fence};
 use core::sync::atomic::Ordering::*;
 
-/// Few under loom, so that a slot comes round again within a short run.
+/// Few under loom, so that a slot is used again within a short run.
 const SLOTS: u64 = if cfg!(loom) { 3 } else { 64 };
-/// Whoever has passed over so many slots takes the claims for abandoned.
+/// A writer that has passed over this number of slots takes the claims for abandoned.
 const PATIENCE: u64 = 100 * SLOTS;
 /// In a mark: claimed, until it is decided whether the ticket is published.
 const CLAIMED: u64 = 1 << 63;
-/// A reader gives up after so many changes under its eyes and takes what it has.
+/// A reader that has seen this number of changes gives up and takes what it has.
 const TRIES: usize = if cfg!(loom) { 20 } else { 1000 };
 
 /// One action, in the kernel's form: sigaction(2), `struct kernel_sigaction`.
@@ -49,7 +49,7 @@ pub struct Disposition {
 }
 
 struct Slot {
-    /// The ticket whose action is here, or being written here.
+    /// The ticket whose action is in this slot, or is being written to it.
     mark: AtomicU64,
     words: [AtomicU64; 4],
 }
@@ -60,7 +60,7 @@ pub struct Ticket(u64);
 
 impl Disposition {
     constructor! {
-        /// Default action, nothing ever set: all zeros, as the kernel starts with it.
+        /// The default action, never set: all zeros, as in the kernel at the start.
         pub fn new() -> Self {
             Disposition {
                 published: AtomicU64::new(0),
@@ -98,7 +98,7 @@ impl Disposition {
         last
     }
 
-    /// Makes `action` hold; returns the action that held before, and the new ticket.
+    /// Sets `action`; returns the previous action and the new ticket.
     pub fn replace(&self, action: Action) -> (Action, Ticket) {
         loop {
             let (old, ticket) = self.get();
@@ -108,14 +108,14 @@ impl Disposition {
         }
     }
 
-    /// Makes `action` hold if `expected` still holds; the new ticket if it did.
+    /// Sets `action` if `expected` is still the published ticket; returns the new ticket if it was.
     pub fn replace_if(&self, expected: Ticket, action: Action) -> Option<Ticket> {
         let ticket = self.fill(action);
         let published = self
             .published
             .compare_exchange(expected.0, ticket, AcqRel, Relaxed)
             .map(|_| Ticket(ticket));
-        // Fails if another has taken the claim for abandoned.
+        // Fails if another writer has taken the claim for abandoned.
         let _ = self
             .slot(ticket)
             .mark
@@ -123,7 +123,7 @@ impl Disposition {
         published.ok()
     }
 
-    /// Claims a slot and writes `action` to it; its ticket.
+    /// Claims a slot and writes `action` to it; returns its ticket.
     fn fill(&self, action: Action) -> u64 {
         let mut passed_over = 0;
         loop {
@@ -178,7 +178,7 @@ impl Slot {
     }
 }
 
-/// An action whose words can be told from any other's: a mixture shows.
+/// An action whose words differ from those of any other action, so that a mixture shows.
 #[cfg(test)]
 fn action(n: u64) -> Action {
     Action {

@@ -1,14 +1,14 @@
 //! Records of the `log` crate as lines, logfmt and JSON, and as datagrams for journald.
 //!
-//! A peer may choose its path, its name and its process's name; whatever it chooses, the result is one line, each
-//! value stays in its field, and no terminal is driven.
+//! A peer may choose its path, its name and its process's name. Whatever it chooses, the result is one line, each value
+//! stays in its field, and no terminal can be controlled.
 
 use crate::event::{MESSAGE_ID_EVENT, MESSAGE_ID_NOTICE, PRIORITY, Priority};
 use crate::fields::{NAMES, Names};
 use crate::line::Writer;
 use log::kv::{self, Key, Source, Value, VisitSource};
 
-/// Which encoding.
+/// The encoding of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
     #[default]
@@ -16,8 +16,8 @@ pub enum Format {
     Json,
 }
 
-/// Appends `message` and the key-values as one line without a line feed. What does not fit is left out field by field: a JSON line stays well-formed, and there is room
-/// for a line feed.
+/// Appends `message` and the key-values as one line without a line feed. Whole fields that do not fit are left out, so
+/// that a JSON line stays well-formed and there is room for a line feed.
 pub fn encode(format: Format, message: &str, source: &dyn Source, mut out: Writer<'_>) {
     let room = out.room();
     let mut encoder = Encoder {
@@ -28,13 +28,13 @@ pub fn encode(format: Format, message: &str, source: &dyn Source, mut out: Write
         own_only: false,
     };
     encoder.begin(message);
-    // The only error a visit can give is our own, and we give none.
+    // A visit can only return an error of ours, and we return none.
     let _ = source.visit(&mut encoder);
     encoder.end();
 }
 
 /// Appends a datagram of journald's native protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL): MESSAGE is the text up to
-/// the fields that the journal has of its own, at most half of the room; then PRIORITY, MESSAGE_ID, and every field.
+/// the fields that the journal sets itself, at most half of the room; then PRIORITY, MESSAGE_ID, and every field.
 pub fn journal(message: &str, source: &dyn Source, mut out: Writer<'_>) {
     out.push_str("MESSAGE=");
     let mut text = Encoder {
@@ -73,7 +73,7 @@ impl<'kvs> VisitSource<'kvs> for JournalFields<'_, '_> {
                 self.out.push('=');
                 self.out.push_u64(number);
             }
-            // A value with a line feed has its length in front, 64 bits, little-endian.
+            // A value with a line feed is preceded by its length, 64 bits, little-endian.
             (None, text) if text.contains('\n') => {
                 self.out.push('\n');
                 self.out.push_bytes(&(text.len() as u64).to_le_bytes());
@@ -92,7 +92,7 @@ impl<'kvs> VisitSource<'kvs> for JournalFields<'_, '_> {
     }
 }
 
-/// The field of this key; `from` is where to look first, because sources give them in the table's order.
+/// The field with this key. The search begins at `from`, because sources give the fields in the table's order.
 fn field(from: &mut usize, key: &str) -> Option<&'static Names> {
     let later = NAMES.iter().enumerate().skip(*from);
     let (index, field) = later
@@ -102,7 +102,7 @@ fn field(from: &mut usize, key: &str) -> Option<&'static Names> {
     Some(field)
 }
 
-/// The priority that the key-values carry under [`PRIORITY`]; Info if none.
+/// The priority that the key-values have under [`PRIORITY`]; Info if there is none.
 pub fn priority(source: &dyn Source) -> Priority {
     match source.get(Key::from_str(PRIORITY)).and_then(|value| value.to_u64()) {
         Some(0..=3) => Priority::Error,
@@ -120,7 +120,7 @@ struct Encoder<'a, 'b> {
     from: usize,
     /// How long the line may be.
     room: usize,
-    /// Without the fields that a journal or a log has of its own: who, and when.
+    /// Whether to leave out the fields that a journal or a log sets itself: the process and the time.
     own_only: bool,
 }
 
@@ -141,7 +141,7 @@ impl Encoder<'_, '_> {
         }
     }
 
-    /// Appends what `write` appends, or nothing if that does not fit together with a closing brace and a line feed.
+    /// Appends what `write` appends, or nothing if that, a closing brace and a line feed do not fit.
     fn whole(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
         let (length, lost) = (self.out.len(), self.out.lost());
         write(self.out);
@@ -186,12 +186,12 @@ impl<'kvs> VisitSource<'kvs> for Encoder<'_, '_> {
     }
 }
 
-/// Whether every log says this itself: pid, tid, program, time.
+/// Whether every log has this field itself: pid, tid, program, time.
 fn is_of_the_log(field: &Names) -> bool {
     ["pid", "tid", "program", "time"].iter().any(|key| field.has_key(key))
 }
 
-/// A value as logfmt has it: bare if it can be, else in double quotes.
+/// A value in logfmt: bare if possible, else in double quotes.
 fn push_logfmt_value(out: &mut Writer<'_>, value: &str) {
     let bare = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\') || is_harmless(c);
     if !value.is_empty() && value.chars().all(bare) {
@@ -209,8 +209,8 @@ fn push_json_string(out: &mut Writer<'_>, value: &str) {
     out.push('"');
 }
 
-/// Quotes, backslashes and every character that could end a line, drive a terminal or reorder text, escaped as
-/// in JSON (RFC 8259): readers of logfmt take a quoted value for a JSON string.
+/// Escapes quotes, backslashes and every character that could end a line, control a terminal or reorder text, as JSON
+/// does (RFC 8259): readers of logfmt parse a quoted value as a JSON string.
 fn push_escaped(out: &mut Writer<'_>, text: &str) {
     for c in text.chars() {
         match c {
@@ -222,7 +222,7 @@ fn push_escaped(out: &mut Writer<'_>, text: &str) {
             '\t' => out.push_str("\\t"),
             ' '..='~' => out.push(c),
             _ if is_harmless(c) => out.push(c),
-            // Tags and variation selectors, which nobody sees; what remains lies in the basic plane: four digits do.
+            // Tags and variation selectors are invisible. All others are in the basic plane: four digits are enough.
             '\u{e0000}'.. => out.push('?'),
             _ => {
                 out.push_str("\\u");
@@ -232,8 +232,8 @@ fn push_escaped(out: &mut Writer<'_>, text: &str) {
     }
 }
 
-/// Whether a character beyond ASCII may be shown as it is: no C1 control, no invisible or direction mark, no line
-/// separator, and no blank but the ASCII one, so that nothing looks like the end of a field.
+/// Whether a character beyond ASCII may be shown as it is: not a C1 control, an invisible or direction mark, a line
+/// separator, or a blank, so that nothing looks like the end of a field.
 fn is_harmless(c: char) -> bool {
     !matches!(c,
         '\0'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{1680}' | '\u{180e}' | '\u{2000}'..='\u{200f}'

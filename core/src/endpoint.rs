@@ -14,13 +14,13 @@ const SUN_PATH: usize = 2;
 #[derive(Clone, Copy)]
 pub struct Endpoint {
     text: Line<112>,
-    /// Where in `text` the address alone stands; empty if there is none that could be searched for.
+    /// Where in `text` the address alone is; empty if there is no address to search for.
     address: (u8, u8),
     port: Option<u16>,
 }
 
 impl Endpoint {
-    /// An end of which nothing could be learned.
+    /// An end about which nothing could be found out.
     pub fn unknown() -> Self {
         Self::named("unknown")
     }
@@ -111,12 +111,12 @@ impl Endpoint {
         end
     }
 
-    /// The whole, with the port.
+    /// The whole text, with the port.
     pub fn text(&self) -> &str {
         self.text.as_str()
     }
 
-    /// The address alone; `None` where there is none that could be searched for.
+    /// The address alone; `None` if there is no address to search for.
     pub fn address(&self) -> Option<&str> {
         let (from, to) = (self.address.0.into(), self.address.1.into());
         self.text.as_str().get(from..to).filter(|a| !a.is_empty())
@@ -137,7 +137,7 @@ fn push_ipv4(mut out: Writer<'_>, ip: &[u8; 4]) {
     }
 }
 
-/// RFC 5952: lower case, no leading zeros, the longest run (the first of equals) of two or more zero groups as `::`.
+/// RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups (the first if equal) as `::`.
 fn push_ipv6(mut out: Writer<'_>, ip: &[u8; 16]) {
     let group = |i: usize| match ip.get(i * 2..).and_then(|b| b.first_chunk()) {
         Some(pair) => u16::from_be_bytes(*pair),

@@ -7,10 +7,10 @@ use log::kv::{self, Key, Value, VisitSource};
 
 /// MESSAGE_ID in the journal of every connection event; dist/nopipe.catalog explains it (sd_journal_print(3), catalogs).
 pub const MESSAGE_ID_EVENT: &str = "5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
-/// MESSAGE_ID of what the library has to say of itself.
+/// MESSAGE_ID of what the library reports about itself.
 pub const MESSAGE_ID_NOTICE: &str = "c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 
-/// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is no field.
+/// The key that carries the syslog priority (syslog(3), 0 to 7): `log` has no level "notice". Sinks use it; it is not a field.
 pub const PRIORITY: &str = "priority";
 
 /// The system call that failed.
@@ -28,7 +28,7 @@ pub enum Call {
     Splice,
     Tee,
     Vmsplice,
-    /// A call that none of the functions we know made: a raw system call, or one inside libc.
+    /// A call that no known function made: a raw system call, or a call inside libc.
     Libc,
 }
 
@@ -123,7 +123,7 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
     })
 }
 
-/// How much an event matters, as syslog(3) numbers it.
+/// How important an event is, as syslog(3) numbers it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Priority {
@@ -146,16 +146,16 @@ impl Priority {
     }
 }
 
-/// Who wrote a line, and when.
+/// Which process wrote a line, and when.
 pub struct Stamp<'a> {
     pub pid: i32,
     pub tid: i32,
     pub program: &'a str,
     /// RFC 3339, [`crate::time::rfc3339`].
     pub time: Line<32>,
-    /// Events without a line since the last line: the rate limit.
+    /// Events without a line since the last line, because of the rate limit.
     pub suppressed: u64,
-    /// Events without a line since the last line: a sink did not take it.
+    /// Events without a line since the last line, because a sink did not take theirs.
     pub dropped: u64,
 }
 
@@ -183,7 +183,7 @@ pub struct Credentials {
     pub comm: Line<16>,
 }
 
-/// What could be learned of a failed connection.
+/// What could be found out about a failed connection.
 pub struct Connection {
     pub transport: Transport,
     /// Why the call failed.
@@ -196,7 +196,7 @@ pub struct Connection {
     pub credentials: Option<Credentials>,
     /// Bytes that the peer's kernel has acknowledged.
     pub delivered: Option<u64>,
-    /// Bytes written before that it has not.
+    /// Bytes written that it has not acknowledged.
     pub undelivered: Option<u64>,
     /// Smoothed round trip, microseconds.
     pub rtt_us: Option<u64>,
@@ -271,7 +271,7 @@ fn visit_endpoint<'kvs>(
     }
 }
 
-/// What the library has to say of itself: a setting it cannot read, a symbol it misses.
+/// What the library reports about itself: a setting that it cannot read, a symbol that it does not find.
 pub struct Notice<'a> {
     pub stamp: Stamp<'a>,
     pub priority: Priority,

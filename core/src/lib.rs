@@ -1,6 +1,7 @@
 //! The pure logic of libnopipe, shared by the library, the launcher, tests, benches and fuzzers.
 //!
-//! Nothing here makes a system call, allocates, locks or holds unsafe code, so all of it can run in a signal handler.
+//! Nothing here makes a system call, allocates, locks or contains unsafe code, so all of it can run in a signal
+//! handler.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -11,14 +12,14 @@
 //! | [`fields`] | the table of the fields' names and meanings |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`library`] | the library's file name |
-//! | [`runaway`] | so many failures on one connection that it can be no accident |
+//! | [`runaway`] | too many failures on one connection to be an accident |
 //! | [`search`] | a plain byte search |
 //! | [`settings`] | the `NOPIPE_*` variables, each declared once |
 //! | [`stats`] | the counters that another process can read |
-//! | [`table`] | which connections were reported; which targets `connect` was given |
+//! | [`table`] | which connections were reported; the addresses of failed connects |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
 //! | [`proc_stat`] | `/proc/PID/stat`: a process's parent, and when it was started |
-//! | [`disposition`] | the SIGPIPE action that the program believes in |
+//! | [`disposition`] | the SIGPIPE action that the program set and sees |
 //! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
 #![cfg_attr(not(any(test, loom)), no_std)]

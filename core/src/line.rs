@@ -1,4 +1,4 @@
-//! A text buffer of fixed size that lives on the stack, truncates and counts what it could not take.
+//! A text buffer of fixed size on the stack. It truncates, and counts what did not fit.
 
 /// Up to `N` bytes of text.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl<const N: usize> Line<N> {
         self.writer().push_hex(n)
     }
 
-    /// Appends bytes that are no text, all or nothing; [`Line::as_str`] may have nothing to show from then on.
+    /// Appends bytes that are not text, all or nothing; [`Line::as_str`] may return an empty string from then on.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         self.writer().push_bytes(bytes)
     }
@@ -58,7 +58,7 @@ impl<const N: usize> Line<N> {
         self.writer().truncate(len)
     }
 
-    /// To write into it.
+    /// A writer that appends to the line.
     pub fn writer(&mut self) -> Writer<'_> {
         Writer {
             buf: &mut self.buf,
@@ -93,7 +93,7 @@ impl<const N: usize> Line<N> {
     }
 }
 
-/// Writes into a [`Line`] of whatever size: code that takes this is compiled once.
+/// Writes into a [`Line`] of any size: code that takes this is compiled only once.
 pub struct Writer<'a> {
     buf: &'a mut [u8],
     len: &'a mut usize,
@@ -171,7 +171,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Appends bytes that are no text, all or nothing; [`Line::as_str`] may have nothing to show from then on.
+    /// Appends bytes that are not text, all or nothing; [`Line::as_str`] may return an empty string from then on.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(*self.len..*self.len + bytes.len()) {
             Some(to) => {
@@ -216,7 +216,7 @@ impl Writer<'_> {
         *self.lost
     }
 
-    /// Bytes that there is room for in all.
+    /// The number of bytes that the line can hold in all.
     pub fn room(&self) -> usize {
         self.buf.len()
     }

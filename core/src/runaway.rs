@@ -1,15 +1,16 @@
-//! Programs that never look at the result of a write: so many failures on one connection that it can be no accident.
+//! Programs that never look at the result of a write: too many failures on one connection to be an accident.
 //!
-//! One word for each connection holds when its present burst began and how many failures it has: a compare-exchange
-//! from what was read changes both together. Of two threads that count at the same moment one may be lost; nothing
-//! waits. Connections share places by their hash; one with fewer failures gives way.
+//! One word for each connection holds the time at which its present burst began and the number of its failures, so that
+//! one compare-exchange changes both. If two threads count at the same moment, one count may be lost; nothing waits.
+//! Connections share places by their hash; the one with the fewest failures gives way.
 
 use crate::sync::{AtomicU64, array, constructor};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// A burst ends when it is so old and has not become a runaway, or when a runaway has been calm for so long.
+/// A burst ends at this age if it has not become a runaway; a runaway ends after being calm for this time.
+/// Milliseconds.
 pub const WINDOW_MS: u64 = 10_000;
-/// Failures in one burst that make a runaway, unless the settings say otherwise.
+/// The number of failures in one burst that makes a runaway, unless the settings give another.
 pub const DEFAULT_LIMIT: u32 = 1000;
 /// The largest limit that can be set.
 pub const LARGEST_LIMIT: u32 = 1_000_000;
@@ -17,22 +18,22 @@ pub const LARGEST_LIMIT: u32 = 1_000_000;
 const LONGEST_PAUSE_MS: u64 = 100;
 
 const WAYS: usize = 4;
-/// The low bits of a state hold the count, the others the time in milliseconds.
+/// The low bits of a state hold the count, the high bits the time in milliseconds.
 const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// What a failure amounts to.
+/// What a failure means for the guard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Nothing unusual.
     Calm,
-    /// This failure makes a runaway: say so, and judge the process.
+    /// This failure makes a runaway: warn, and judge the process.
     SetsIn,
-    /// It goes on: pause for so many milliseconds.
+    /// The runaway goes on: pause for this number of milliseconds.
     GoesOn(u64),
 }
 
-/// The connections with the most failures of late.
+/// The connections with the most recent failures.
 pub struct Runaways<const SETS: usize> {
     sets: [[Entry; WAYS]; SETS],
 }
@@ -58,7 +59,7 @@ impl<const SETS: usize> Runaways<SETS> {
         }
     }
 
-    /// Counts one failure of connection `key` at `now_ms` (any clock that does not go back).
+    /// Counts one failure of connection `key` at `now_ms` (milliseconds of any clock that does not go back).
     pub fn count(&self, key: u64, now_ms: u64, limit: u32) -> Step {
         let Some(entry) = self.entry(key.max(1)) else {
             return Step::Calm;
@@ -67,7 +68,7 @@ impl<const SETS: usize> Runaways<SETS> {
         let (after, step) = next(before, now_ms, limit.clamp(1, LARGEST_LIMIT));
         match entry.state.compare_exchange(before, after, Relaxed, Relaxed) {
             Ok(_) => step,
-            // Another thread has counted. It cannot be for long that every count is lost.
+            // Another thread has counted. Not every count can be lost for long.
             Err(_) => Step::Calm,
         }
     }
@@ -79,7 +80,7 @@ impl<const SETS: usize> Runaways<SETS> {
             return Some(entry);
         }
         let weakest = set.iter().min_by_key(|entry| entry.state.load(Relaxed) & COUNT_MASK)?;
-        // In this order: whoever finds the new key must not count on from the old one's failures.
+        // In this order: a thread that finds the new key must not go on from the old key's failures.
         weakest.state.store(0, Relaxed);
         weakest.key.store(key, Release);
         Some(weakest)

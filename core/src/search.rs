@@ -1,14 +1,14 @@
-//! A plain byte search (Horspool, 1980): memmem(3) is libc's, and what runs without libc needs one too.
+//! A plain byte search (Horspool, 1980): memmem(3) is in libc, and code without libc needs one too.
 
-/// A text to be searched for, with the table that tells how far to move on.
+/// A text to search for, with the table that says how far to move on.
 pub struct Needle<const N: usize> {
     text: [u8; N],
-    /// How far the last byte of a window lies from where it next stands in the needle.
+    /// For the last byte of a window: how far it is from its next place in the needle.
     skip: [u8; 256],
 }
 
 impl<const N: usize> Needle<N> {
-    /// To be called at compile time: the table is filled here. The needle has 1 to 255 bytes.
+    /// Fills the table; call it at compile time. The needle has 1 to 255 bytes.
     pub const fn new(text: &[u8; N]) -> Self {
         assert!(N > 0 && N < 256);
         let mut skip = [N as u8; 256];

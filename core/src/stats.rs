@@ -1,8 +1,9 @@
 //! The counters of one process, laid out so that another process can read them (`nopipe status`).
 //!
-//! The library exports one [`Block`] as the ELF symbol [`SYMBOL`]. All of it is atomic words that only grow, but for the
-//! ring of the last peers, whose entries carry a sequence number: odd while one is being written, and changed by it. A
-//! forked child finds the block all zero and signs it anew: a block that another process has signed counts as zero.
+//! The library exports one [`Block`] as the ELF symbol [`SYMBOL`]. All of it is atomic words that only grow, except the
+//! ring of the last peers. Each entry of the ring has a sequence number, which is odd while the entry is being written
+//! and has another value afterwards. A forked child finds the block all zero and signs it anew. A block that another
+//! process has signed counts as zero.
 
 use crate::event::Cause;
 use crate::line::Line;
@@ -15,12 +16,12 @@ pub const SYMBOL: &str = "nopipe_stats";
 pub const MAGIC: u64 = u64::from_le_bytes(*b"nopipe\0\0");
 /// The layout that this file describes. A reader refuses another.
 pub const VERSION: u32 = 1;
-/// How many peers are kept.
+/// The number of peers that are kept.
 pub const PEERS: usize = 16;
-/// Bytes of a peer's name that are kept.
+/// The number of bytes of a peer's name that are kept.
 pub const NAME: usize = 112;
 
-/// The counters. `repr(C)`: this is an interface between processes, maybe of different versions.
+/// The counters. `repr(C)`, because this is an interface between processes, perhaps of different versions.
 #[repr(C)]
 pub struct Block {
     magic: AtomicU64,
@@ -33,7 +34,7 @@ pub struct Block {
     events: [AtomicU64; Cause::COUNT],
     /// In the order of [`Counter`].
     counters: [AtomicU64; Counter::COUNT],
-    /// Peers ever entered in the ring.
+    /// The number of peers ever entered in the ring.
     entered: AtomicU64,
     peers: [Entry; PEERS],
 }
@@ -44,7 +45,7 @@ struct Entry {
     /// Nanoseconds since the epoch.
     time: AtomicU64,
     cause: AtomicU64,
-    /// The peer's name, zeros behind its end.
+    /// The peer's name, padded with zeros.
     name: [AtomicU64; NAME / 8],
 }
 
@@ -94,7 +95,7 @@ counters! {
     Failures: "failed_writes", "failed writes";
     /// Bytes written that the peers have not acknowledged.
     Undelivered: "undelivered_bytes", "undelivered bytes";
-    /// SIGPIPEs and failures of which nothing more could be learned.
+    /// SIGPIPEs and failures whose connection could not be found out.
     Unattributed: "unattributed", "unattributed";
     /// Events that became a line of the log.
     Lines: "lines", "lines logged";
@@ -112,7 +113,7 @@ impl Counter {
 }
 
 impl Block {
-    /// All zero: nobody has signed it.
+    /// All zero: no process has signed it.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Block {
@@ -134,7 +135,7 @@ impl Block {
         }
     }
 
-    /// The process `pid` counts here from `since` (seconds since the epoch) on.
+    /// Signs the block: process `pid` counts here from `since` on (seconds since the epoch).
     pub fn sign(&self, pid: u32, since: u64) {
         self.since.store(since, Relaxed);
         self.version.store(VERSION, Relaxed);
@@ -142,7 +143,7 @@ impl Block {
         self.pid.store(pid, Release);
     }
 
-    /// Who has signed it; 0: nobody.
+    /// The process that has signed it; 0: none.
     pub fn pid(&self) -> u32 {
         self.pid.load(Relaxed)
     }
@@ -161,7 +162,7 @@ impl Block {
             .map_or(0, |place| place.load(Relaxed))
     }
 
-    /// Counts an event, and keeps its peer among the last; `time` in nanoseconds since the epoch.
+    /// Counts an event, and keeps its peer in the ring; `time` is in nanoseconds since the epoch.
     pub fn event(&self, cause: Cause, peer: &str, time: u64) {
         if let Some(counter) = self.events.get(cause as usize) {
             counter.fetch_add(1, Relaxed);
@@ -170,7 +171,7 @@ impl Block {
         let Some(entry) = self.peers.get(number as usize % PEERS) else {
             return;
         };
-        // Odd from here on; if another thread has gone once around and is writing too, neither entry counts.
+        // Odd from here on. If another thread has gone around the ring and writes the same entry, neither entry counts.
         let sequence = entry.sequence.fetch_add(1, Relaxed);
         fence(Release);
         entry.time.store(time, Relaxed);
@@ -187,10 +188,10 @@ impl Block {
     }
 }
 
-/// What a reader gets.
+/// What another process reads.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// Since when it is counted, seconds since the epoch; 0: nothing was counted yet.
+    /// When counting began, seconds since the epoch; 0: nothing was counted yet.
     pub since: u64,
     /// By cause, in the order of [`Cause::ALL`].
     pub events: [u64; Cause::COUNT],
@@ -240,7 +241,7 @@ impl Snapshot {
             None => 0,
         };
         match (word(offset_of!(Block, magic)), half(offset_of!(Block, version))) {
-            // Just forked, and not signed yet.
+            // Just forked and not signed yet.
             (0, 0) => return Ok(Snapshot::default()),
             (MAGIC, VERSION) => {}
             (MAGIC, other) => return Err(Unreadable::Version(other)),

@@ -2,7 +2,7 @@
 //! tests in `disposition/models.rs` and `table/models.rs` through every order that the memory model allows
 //! (`scripts/loom`).
 //!
-//! A loom atomic belongs to one execution of a model, so it has no `const` constructor: the two macros are the whole
+//! A loom atomic belongs to one execution of a model, so it has no `const` constructor. The two macros hide that
 //! difference.
 
 #[cfg(not(loom))]
@@ -24,7 +24,7 @@ macro_rules! constructor {
     };
 }
 
-/// An array of atomics, or of what holds them: `[value; length]`, each element made anew.
+/// An array of atomics, or of structs that hold them: `[value; length]`, with each element made anew.
 #[cfg(not(loom))]
 macro_rules! array {
     ($value:expr; $length:expr) => {

@@ -1,7 +1,7 @@
-//! Two tables of fixed size, lock-free: which connections were reported, and where failed connects were headed.
+//! Two tables of fixed size, lock-free: the connections that were reported, and the addresses of failed connects.
 //!
-//! Both are found by the connection's key, a hash decides the place, and a newer entry takes an older one's place when
-//! there is no room. No operation waits: a thread or a signal handler that comes in between finds each word whole.
+//! Both are looked up by the connection's key. A hash gives the place, and a newer entry replaces an older one if there
+//! is no room. No operation waits: a thread or a signal handler that comes in between finds each word whole.
 
 use crate::sync::{AtomicU64, array, constructor, fence};
 use core::sync::atomic::Ordering::*;
@@ -9,8 +9,8 @@ use core::sync::atomic::Ordering::*;
 /// Entries that compete for the same places.
 const WAYS: usize = 4;
 
-/// The connections whose vanishing was reported: at most `SETS * 4`. One that was driven out by others is forgotten,
-/// and would be reported again.
+/// The connections that were reported, at most `SETS * 4`. A connection that others drive out is forgotten, and would
+/// be reported again.
 pub struct Seen<const SETS: usize> {
     sets: [[AtomicU64; WAYS]; SETS],
 }
@@ -30,8 +30,8 @@ impl<const SETS: usize> Seen<SETS> {
         }
     }
 
-    /// Enters `key`; true if it was not there. Of two that enter the same key at the same time one gets true, also
-    /// when the set is full, because a key always drives out the same place.
+    /// Enters `key`; true if it was not there. If two threads enter the same key at the same time, exactly one gets
+    /// true. That holds in a full set too, because a key always takes the same place there.
     pub fn insert(&self, key: u64) -> bool {
         let key = key.max(1);
         let set = self.set(key);
@@ -59,14 +59,15 @@ impl<const SETS: usize> Seen<SETS> {
 pub const ADDRESS: usize = 28;
 const WORDS: usize = ADDRESS.div_ceil(8);
 
-/// The addresses that failed or unfinished connects were headed for, the last one of each socket. An entry whose
-/// writer never comes back (a longjmp out of a handler) is lost.
+/// The addresses of failed or unfinished connects, the last one of each socket. If the writer of an entry never comes
+/// back (a longjmp out of a handler), the entry is lost.
 pub struct Targets<const ENTRIES: usize> {
     entries: [Target; ENTRIES],
 }
 
 struct Target {
-    /// Counts up by one when somebody begins to write the entry, and when it is written: odd in between, 0 if it never was.
+    /// Goes up by one when a thread begins to write the entry, and again when it is done: odd in between, 0 if the
+    /// entry was never written.
     version: AtomicU64,
     key: AtomicU64,
     words: [AtomicU64; WORDS],
@@ -96,8 +97,8 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
         self.entries.get(hash(key) as usize % ENTRIES.max(1))
     }
 
-    /// Remembers the first 28 bytes of `address` for the socket `key`. Where another thread is just writing the same
-    /// entry, that one's stays.
+    /// Remembers the first 28 bytes of `address` for the socket `key`. If another thread is writing the same entry at
+    /// that moment, that thread's address stays.
     pub fn remember(&self, key: u64, address: &[u8]) {
         let Some(entry) = self.entry(key) else { return };
         let quiet = entry.version.load(Relaxed) & !1;
@@ -117,7 +118,7 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
         entry.version.store(quiet.wrapping_add(2), Release);
     }
 
-    /// The address remembered for the socket `key`, zeros behind its end.
+    /// The address remembered for the socket `key`, padded with zeros.
     pub fn recall(&self, key: u64) -> Option<[u8; ADDRESS]> {
         let entry = self.entry(key)?;
         let version = entry.version.load(Acquire);
@@ -135,7 +136,7 @@ impl<const ENTRIES: usize> Targets<ENTRIES> {
     }
 }
 
-/// Fibonacci hashing: socket cookies are counted up, inode numbers too.
+/// Fibonacci hashing, because socket cookies and inode numbers count up.
 fn hash(key: u64) -> u64 {
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 29

@@ -1,9 +1,9 @@
 //! The rate limit of lines: a token bucket in one word.
 //!
 //! The word is the time at which the bucket would be full again, if nothing more were taken (the "theoretical arrival
-//! time" of the generic cell rate algorithm). A line is allowed if that lies less than a bucket's worth ahead; it then
-//! moves on by the time of one token. A compare-exchange makes both one step; one that fails often is refused, nobody
-//! waits.
+//! time" of the generic cell rate algorithm). A line is allowed if that time is less than a full bucket ahead; the time
+//! then moves on by one token. A compare-exchange makes both one step. If it fails too often, the line is refused;
+//! nothing waits.
 
 use crate::sync::{AtomicU64, constructor};
 use core::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ pub const LARGEST: u32 = 1_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 const TRIES: usize = 100;
 
-/// So many at once, then so many per second.
+/// The limit: `burst` lines at once, then `per_second` lines a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
     pub burst: u32,
@@ -21,7 +21,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// What holds unless the settings say otherwise.
+    /// The default.
     pub const DEFAULT: Rate = Rate {
         burst: 20,
         per_second: 5,
@@ -43,7 +43,7 @@ impl Throttle {
         }
     }
 
-    /// Takes a token at `now_ns` (any clock that does not go back); whether there was one.
+    /// Takes a token at `now_ns` (nanoseconds of any clock that does not go back); returns whether there was one.
     pub fn allows(&self, now_ns: u64, rate: Rate) -> bool {
         let token = SECOND_NS / u64::from(rate.per_second.max(1));
         let bucket = token * u64::from(rate.burst.max(1));
@@ -78,7 +78,7 @@ mod tests {
         // A fifth of a second brings one token.
         let in_second = (0..1000).filter(|ms| throttle.allows(start + (1 + ms) * 1_000_000, Rate::DEFAULT));
         assert_eq!(in_second.count(), 5);
-        // After a long pause the bucket is full, no fuller.
+        // After a long pause the bucket is full, and not more than full.
         assert_eq!(allowed(start + 1000 * SECOND_NS, 1000), 20);
     }
 

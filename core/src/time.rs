@@ -27,7 +27,7 @@ pub fn rfc3339(seconds: i64, nanoseconds: i64) -> Line<32> {
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01.
-/// Counted in eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
+/// It counts in eras of 400 years that begin on 1 March, so that the leap day is the last day of its year.
 fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let era = z / 146_097;
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn known_times() {
-        // Seconds by `date -u -d '…' +%s`.
+        // The seconds come from `date -u -d '…' +%s`.
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (951_782_400, "2000-02-29T00:00:00.000000Z"),

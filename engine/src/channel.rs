@@ -29,12 +29,12 @@ impl Channel {
         self.stat.is(libc::S_IFIFO)
     }
 
-    /// Whether `fd` is still, or again, this.
+    /// Whether `fd` is this pipe or socket, still or again.
     pub fn is_still(&self, fd: c_int) -> bool {
         sys::fstat(fd).is_ok_and(|stat| stat == self.stat)
     }
 
-    /// What tells this connection from every other one.
+    /// A number that distinguishes this connection from every other.
     pub fn key(&self) -> u64 {
         // Cookies are small numbers that count up: the top bit keeps inodes apart from them.
         self.cookie.unwrap_or((self.stat.ino ^ self.stat.dev << 40) | 1 << 63)
@@ -48,16 +48,16 @@ impl Channel {
             || sys::getsockopt_int(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_SCTP)
     }
 
-    /// Whether nothing can be written to it, open as `fd`, any more: a register may have held something else than the
-    /// descriptor, and another thread may have given the number to another file.
+    /// Whether nothing can be written to it, open as `fd`, any more. This is checked because a register may have held
+    /// something other than the descriptor, and another thread may have given the number to another file.
     pub fn is_dead_end(&self, fd: c_int) -> bool {
         let events = sys::poll_now(fd, 0).unwrap_or(0);
         if self.is_pipe() {
             // The reading end has POLLHUP when its writers are gone; only the writing end has POLLERR.
             return events & libc::POLLERR != 0;
         }
-        // Or only half of it was shut down: sending nothing fails then, and sends nothing (but on a datagram socket it
-        // would).
+        // If only half of it was shut down, an empty send fails. It sends nothing on a stream (on a datagram socket it
+        // would send an empty datagram).
         events & (libc::POLLERR | libc::POLLHUP) != 0
             || (self.raises_sigpipe(fd) && sys::send_nowait(fd, &[]) == Err(libc::EPIPE))
     }

@@ -32,7 +32,7 @@ pub fn note(row: usize, call: Call, from: usize, size: usize) {
     }
 }
 
-/// The call whose code in libc stands around `address`.
+/// The call whose code in libc contains `address`.
 pub fn call_at(address: usize) -> Option<Call> {
     let is_there = |f: &&Function| address.wrapping_sub(f.from.load(Relaxed)) < f.size.load(Relaxed);
     let function = FUNCTIONS.iter().find(is_there)?;

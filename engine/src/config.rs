@@ -37,14 +37,14 @@ const DEFAULTS: Config = Config {
 
 fn config() -> &'static Config {
     if READY.load(Acquire) {
-        // SAFETY: nobody writes any more.
+        // SAFETY: it is not written any more.
         unsafe { &*CONFIG.0.get() }
     } else {
         &UNREAD
     }
 }
 
-/// The settings; the defaults while start-up has not read them.
+/// The settings; the defaults until start-up has read them.
 pub fn settings() -> &'static Settings {
     &config().settings
 }

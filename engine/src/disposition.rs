@@ -23,14 +23,14 @@
 //!
 //! # How it stays correct
 //!
-//! The program's action is published first ([`nopipe_core::disposition`]), then the kernel is told; whoever has told
-//! the kernel looks whether the publication is still its own, and tells it again if not. So the last to tell tells the
-//! newest, whichever threads or handlers came in between. Between the two steps a signal meets the new action with the old
-//! mask.
+//! The program's action is published first ([`nopipe_core::disposition`]), then set in the kernel. After that each
+//! writer checks whether the published action is still its own, and if not, sets the kernel's action again. So the last
+//! writer always sets the newest action, whichever threads or handlers came in between. Between the two steps a signal
+//! meets the new action with the old mask.
 //!
-//! In a vfork child, which shares its parent's memory but not its dispositions, only the kernel is told.
+//! A vfork child shares its parent's memory but not its dispositions: there only the kernel's action is set.
 //!
-//! A program's handler runs on top of ours, which holds nothing at that moment: it may longjmp.
+//! A program's handler is called from ours, which holds nothing at that moment: the program's handler may longjmp.
 //!
 //! unsafe: calls the program's handler.
 #![allow(unsafe_code)]
@@ -48,9 +48,9 @@ pub const SIG_DFL: u64 = libc::SIG_DFL as u64;
 /// Ignore.
 pub const SIG_IGN: u64 = libc::SIG_IGN as u64;
 
-/// In sa_flags on x86-64: sa_restorer is set. libc sets it always.
+/// In sa_flags on x86-64: sa_restorer is set. libc always sets it.
 const SA_RESTORER: u64 = 0x0400_0000;
-/// In sa_flags: never supported, so a kernel that clears unknown flags (Linux 5.11) clears it.
+/// In sa_flags: never supported, so a kernel that clears unknown flags (since Linux 5.11) clears it.
 pub const SA_UNSUPPORTED: u64 = 0x400;
 /// SA_EXPOSE_TAGBITS, sigaction(2).
 const SA_EXPOSE_TAGBITS: u64 = 0x800;
@@ -60,10 +60,10 @@ const KNOWN_FLAGS: u64 = (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT | SA_SIGINFO |
     | SA_RESETHAND as u32 as u64
     | SA_EXPOSE_TAGBITS
     | SA_RESTORER;
-/// SIGKILL and SIGSTOP, which no mask keeps.
+/// SIGKILL and SIGSTOP, which the kernel removes from every mask.
 const UNBLOCKABLE: sys::Mask = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 
-/// What the program believes in.
+/// The action that the program set, as it sees it.
 static PROGRAM: Disposition = Disposition::new();
 
 /// What libc passes to the kernel with every action: the function that returns from a handler, and its flag.
@@ -133,7 +133,7 @@ pub fn current() -> Action {
     PROGRAM.get().0
 }
 
-/// Sets the program's own action; returns the one before.
+/// Sets the program's own action; returns the previous one.
 pub fn replace(new: Action) -> Action {
     let new = Action {
         flags: (new.flags | RESTORER_FLAG.load(Relaxed)) & KEPT_FLAGS.load(Relaxed),
@@ -142,7 +142,7 @@ pub fn replace(new: Action) -> Action {
         ..new
     };
     if process::is_vfork_child() {
-        // What it sets holds for the moment until its exec; nothing of the parent's is touched.
+        // What it sets holds only until its exec; nothing of the parent's changes.
         return as_seen_by_program(sys::sigaction_sigpipe(Some(&new)).unwrap_or_default());
     }
     let (old, _) = PROGRAM.replace(new);
@@ -150,7 +150,7 @@ pub fn replace(new: Action) -> Action {
     old
 }
 
-/// A kernel action, with the program's own in the place of our handler.
+/// A kernel action; if it is our handler, the program's own action instead.
 fn as_seen_by_program(kernel: Action) -> Action {
     if kernel.handler == our_handler() {
         PROGRAM.get().0
@@ -159,7 +159,7 @@ fn as_seen_by_program(kernel: Action) -> Action {
     }
 }
 
-/// Makes the kernel's action follow the program's.
+/// Sets the kernel's action to match the program's.
 fn tell_kernel() {
     loop {
         let (program, ticket) = PROGRAM.get();
@@ -193,7 +193,7 @@ pub fn is_pending() -> bool {
     sys::sigpending() & sys::SIGPIPE_MASK != 0
 }
 
-/// Whether the program ignores SIGPIPE, by its own will or by inheritance.
+/// Whether the program ignores SIGPIPE, because it set that or inherited it.
 pub fn is_ignored_by_program() -> bool {
     PROGRAM.get().0.handler == SIG_IGN
 }
@@ -208,7 +208,7 @@ pub fn runs_program_handler() -> bool {
     config::settings().handlers == Handlers::Run && is_function(PROGRAM.get().0.handler)
 }
 
-/// What the program has arranged for SIGPIPE: its handler, nothing, or death.
+/// Does what the program has arranged for SIGPIPE: its handler, nothing, or death.
 ///
 /// # Safety
 /// Called in our handler with its arguments.
@@ -221,7 +221,7 @@ pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut 
             _ => {}
         }
         if program.flags & SA_RESETHAND as u32 as u64 != 0 {
-            // As the kernel does it: only the handler changes.
+            // Like the kernel: only the handler changes.
             let reset = Action {
                 handler: SIG_DFL,
                 ..program
@@ -234,8 +234,8 @@ pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut 
                 tell_kernel();
             }
         }
-        // SAFETY: the program gave this address as a handler. One without SA_SIGINFO takes the first argument and does not
-        // see the others, as when the kernel calls it.
+        // SAFETY: the program gave this address as a handler. A handler without SA_SIGINFO takes the first argument and
+        // does not see the others, as when the kernel calls it.
         unsafe {
             let handler: Handler = core::mem::transmute(program.handler as usize);
             handler(signal, info, context);

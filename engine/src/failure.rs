@@ -41,7 +41,7 @@ use nopipe_core::event::Call;
 use nopipe_core::stats::Counter;
 use nopipe_sys as sys;
 
-/// A hook has reported a failure whose SIGPIPE is pending, blocked.
+/// Whether a hook has reported a failure whose SIGPIPE is blocked and pending.
 static REPORTED_WHILE_BLOCKED: AtomicBool = AtomicBool::new(false);
 
 /// What the handler leaves for the hook of the same call.
@@ -121,7 +121,7 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
         REPORTED_WHILE_BLOCKED.store(true, Relaxed);
     }
     if errno == libc::EPIPE && !refused && !channel.is_dead_end(fd) {
-        // Another thread, or a handler, has closed it since, and the number belongs to another file.
+        // Another thread or a handler has closed it since, and the number now belongs to another file.
         return page::count(Counter::Unattributed);
     }
     let failure = Failure {

@@ -15,7 +15,7 @@
 //! | [`channel`] | the pipe or socket behind a descriptor |
 //! | [`pipeline`] | is stdout or stderr a pipeline that a protected program set up |
 //! | [`peer`] | who was at the other end |
-//! | [`report`] | one event for each connection, to the `log` facade |
+//! | [`report`] | hands one event for each connection to the `log` facade |
 //! | [`sink`] | where lines go |
 //! | [`runaway`] | a program that never looks at the result of a write |
 //! | [`eager`] | `NOPIPE_EAGER`: is the peer gone before the first write |

@@ -1,4 +1,4 @@
-//! What made a SIGPIPE: a failed call, or somebody's purpose?
+//! Where did a SIGPIPE come from: from a failed call, or was it sent on purpose?
 //!
 //! The SIGPIPE of a failed call comes to the thread that made the call, before the call returns, with si_code SI_USER
 //! and si_pid our own: just like one that the process sends itself by kill(2). The interrupted registers distinguish
@@ -16,18 +16,18 @@ use libc::siginfo_t;
 use nopipe_core::event::Call;
 use nopipe_sys as sys;
 
-/// What made a SIGPIPE.
+/// Where a SIGPIPE came from.
 pub enum Origin {
     /// kill(2), raise(3), pthread_kill(3), sigqueue(3), a timer.
     OnPurpose,
-    /// A call that failed with EPIPE on this descriptor, or had written something before the other end went (then it
-    /// returns that count, and there may never be a next call to report it).
+    /// A call that failed with EPIPE on this descriptor, or that wrote a part before the other end went. In the second
+    /// case it returns that count, and there may never be a next call that fails.
     FailedCall {
         /// What was written to.
         channel: Channel,
         /// The descriptor that was written to.
         fd: c_int,
-        /// The call, [`Call::Libc`] if no function of libc that we know made it.
+        /// The call; [`Call::Libc`] if none of the libc functions that we know made it.
         call: Call,
     },
     /// A signal that had been pending, or a CPU whose registers we do not read.
@@ -35,12 +35,12 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Reads it off a handler's arguments.
+    /// Finds it out from a handler's arguments.
     ///
     /// # Safety
     /// `context` is what the kernel passed along with `info`.
     pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
-        // Under seccomp of the program's own, only what can be read without asking: no pid, no code, no descriptor.
+        // If the program has put itself under seccomp, no system call is made: no pid, no code, no descriptor.
         let pid = match seccomp::is_sealed() {
             true => process::known_pid(),
             false => sys::getpid(),
@@ -81,7 +81,8 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
         Some(Call::Splice) => &[2],
         Some(Call::Tee) => &[1],
         Some(_) => &[0],
-        // syscall(2), or a program's own instruction: which one is lost. Most have the output first; splice and tee do not.
+        // syscall(2), or a program's own instruction: the number is lost. Most calls have the output first; splice and
+        // tee do not.
         None => &[0, 2, 1],
     };
     let dead = candidates

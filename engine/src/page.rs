@@ -1,5 +1,6 @@
-//! The counters of this process, in a page that forked children lose ([`crate::process`]), so that a child counts for
-//! itself. The page is the exported symbol `nopipe_stats`: another process can read it ([`nopipe_core::stats`]).
+//! The counters of this process. They lie in a page that the kernel wipes in forked children ([`crate::process`]), so
+//! that a child counts for itself. The page is the exported symbol `nopipe_stats`, which another process can read
+//! ([`nopipe_core::stats`]).
 //!
 //! unsafe: an exported symbol.
 #![allow(unsafe_code)]
@@ -10,13 +11,13 @@ use nopipe_core::stats::{Block, Counter};
 /// The size of a page.
 pub const SIZE: usize = 4096;
 
-/// What forked children lose.
+/// What the kernel wipes in forked children.
 #[repr(C, align(4096))]
 pub struct Own {
     block: Block,
-    /// Events without a line that no line has told yet: suppressed, dropped.
+    /// Events without a line that no later line has reported yet: suppressed, dropped.
     untold: [AtomicU64; 2],
-    /// Set in a process that started up, lost in its forked children.
+    /// Set in a process that started up; wiped in its forked children.
     pub started: AtomicBool,
 }
 
@@ -37,18 +38,18 @@ pub fn block() -> &'static Block {
     &nopipe_stats.block
 }
 
-/// One more of these.
+/// Adds one to a counter.
 pub fn count(counter: Counter) {
     nopipe_stats.block.add(counter, 1);
 }
 
-/// An event without a line: [`Counter::Suppressed`] or [`Counter::Dropped`].
+/// Counts an event without a line; `counter` is [`Counter::Suppressed`] or [`Counter::Dropped`].
 pub fn event_without_line(counter: Counter) {
     count(counter);
     untold(counter).fetch_add(1, Relaxed);
 }
 
-/// How many events without a line no line has told yet; from now on they count as told.
+/// Takes the number of events without a line that no later line has reported yet; they count as reported from now on.
 pub fn take_untold(counter: Counter) -> u64 {
     match untold(counter).load(Relaxed) {
         0 => 0,
@@ -56,7 +57,7 @@ pub fn take_untold(counter: Counter) -> u64 {
     }
 }
 
-/// The line that would have told of `n` was lost.
+/// Puts `n` back: the line that would have reported them was lost.
 pub fn still_untold(counter: Counter, n: u64) {
     untold(counter).fetch_add(n, Relaxed);
 }

@@ -1,7 +1,8 @@
-//! Who was at the other end: asked of the kernel when it is already gone.
+//! Who was at the other end: the kernel is asked when the peer is already gone.
 //!
-//! After a reset or a close getpeername(2) answers ENOTCONN, but SO_PEERNAME (net/core/sock.c) still tells the address,
-//! TCP_INFO the state and the byte counts, SIOCOUTQ what was not acknowledged. SO_ERROR is never read: reading clears it.
+//! After a reset or a close getpeername(2) fails with ENOTCONN, but SO_PEERNAME (net/core/sock.c) still returns the
+//! address, TCP_INFO the state and the byte counts, SIOCOUTQ what was not acknowledged. SO_ERROR is never read: reading
+//! clears it.
 
 use crate::channel::Channel;
 use crate::proc;
@@ -13,7 +14,7 @@ use nopipe_core::table::{ADDRESS, Targets};
 use nopipe_core::tcp_info::TcpInfo;
 use nopipe_sys as sys;
 
-/// Where failed and unfinished connects of this process were headed; the last one of each socket, 256 sockets.
+/// The addresses of this process's failed and unfinished connects: the last one of each socket, for 256 sockets.
 static TARGETS: Targets<256> = Targets::new();
 
 /// SO_PEERNAME, asm-generic/socket.h.
@@ -23,7 +24,7 @@ const SOCKADDR_IN: usize = 16;
 const SOCKADDR_IN6: usize = 28;
 const SOCKADDR_UN: usize = 110;
 
-/// Remembers where a connect that failed, or goes on, was headed. Only the internet families need it.
+/// Remembers the address of a connect that failed or is in progress. Only the internet families need it.
 pub fn remember_target(fd: c_int, address: &[u8]) {
     let family = address
         .first_chunk::<2>()
@@ -124,7 +125,7 @@ fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) -> Facts {
             .ok()
             .map(|bytes| u64::from(bytes).saturating_sub(info.own_fin()));
         asked.undelivered = undelivered;
-        // TCP_INFO of an MPTCP socket is that of one of its subflows.
+        // For an MPTCP socket, TCP_INFO describes one of its subflows.
         if asked.transport == Transport::Tcp {
             asked.delivered = info.delivered(undelivered.unwrap_or(0));
         }
@@ -145,7 +146,8 @@ fn endpoint(ask: impl FnOnce(&mut [u8]) -> sys::Result<&[u8]>) -> Option<Endpoin
     ask(&mut buffer).ok().map(Endpoint::from_sockaddr)
 }
 
-/// The address of a peer that may be gone. The kernel refuses a length larger than the address's: first the family.
+/// The address of a peer that may be gone. The kernel refuses a length larger than the address, so the family is read
+/// first.
 fn so_peername(fd: c_int) -> Option<Endpoint> {
     let mut address = [0; SOCKADDR_IN6];
     let (family, _) = address.split_first_chunk_mut::<2>()?;
@@ -160,7 +162,7 @@ fn so_peername(fd: c_int) -> Option<Endpoint> {
     Some(Endpoint::from_sockaddr(address))
 }
 
-/// SO_PEERCRED, unix(7): who connected, or who listened; it answers after that process has ended.
+/// SO_PEERCRED, unix(7): the process that connected or listened; the kernel still answers after that process has ended.
 fn credentials(fd: c_int) -> Option<Credentials> {
     let mut ucred = [0; 12];
     let length = sys::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, &mut ucred).ok()?;
@@ -171,7 +173,7 @@ fn credentials(fd: c_int) -> Option<Credentials> {
             .map(|b| u32::from_ne_bytes(*b))
     };
     let (pid, uid) = (word(0)?, word(4)?);
-    // A peer in a pid namespace that we cannot see has pid 0; one without credentials uid -1.
+    // A peer in a pid namespace that we cannot see has pid 0; a peer without credentials has uid -1.
     if length < ucred.len() || uid == u32::MAX {
         return None;
     }

@@ -3,16 +3,16 @@
 //!
 //! # The rule
 //!
-//! Found at start-up, for descriptors 1 and 2 that are a FIFO; in a forked child that has changed them since, when a
-//! write fails. Going up from the parent:
+//! It is applied at start-up to descriptors 1 and 2, if they are a FIFO. A forked child that has changed them since
+//! applies it when a write fails. Going up from the parent:
 //!
 //! * a process that does not have this library ends the search: the pipe came from outside (a container's runtime, a
 //!   supervisor): survive;
-//! * one that has the library, but not this pipe as its own stdout or stderr, has made the pipeline: native;
-//! * one that has both has itself inherited the pipe: its parent decides.
+//! * a process that has the library, but not this pipe as its own stdout or stderr, has made the pipeline: native;
+//! * a process that has both has inherited the pipe itself: its parent decides.
 //!
-//! A parent that cannot be looked at (another user's, or not dumpable because it dropped its privileges): if it is init
-//! or outside our pid namespace, or we lead a session, survive; else it is most probably the server: native.
+//! A parent may be hidden from us (another user's, or not dumpable because it dropped its privileges). If it is init or
+//! outside our pid namespace, or if we lead a session: survive. Else it is most probably the server: native.
 //!
 //! `NOPIPE_PIPES=survive` and `=native` decide for every pipe.
 
@@ -23,7 +23,7 @@ use nopipe_core::line::Line;
 use nopipe_core::settings::{Pipes, reduced};
 use nopipe_sys as sys;
 
-/// More generations than any pipeline has.
+/// No pipeline has that many generations.
 const GENERATIONS: usize = 64;
 
 /// The FIFO that was stdout or stderr at start-up, and whether it is native.
@@ -65,7 +65,7 @@ pub fn start() {
     }
 }
 
-/// Whether a failed write to this FIFO takes its native course.
+/// Whether a failed write to this FIFO has its native result.
 pub fn is_native(pipe: &sys::Stat) -> bool {
     match config::settings().pipes {
         Pipes::Survive => return false,
@@ -116,7 +116,7 @@ fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
     false
 }
 
-/// The parent, or one further up.
+/// The parent, or an ancestor further up.
 #[derive(Clone, Copy)]
 struct Relative {
     pid: c_int,
@@ -128,7 +128,7 @@ enum Look {
     /// The library works in it.
     Protected,
     Unprotected,
-    /// It cannot be looked at.
+    /// We cannot look into it.
     Hidden,
 }
 
@@ -147,8 +147,9 @@ impl Relative {
     }
 }
 
-/// Whether `NOPIPE_ONLY`, taken to be the same there, includes process `pid`: by its first argument, as its own start-up
-/// has seen it, or, if that was overwritten since, by the 15 bytes of its name that the kernel keeps.
+/// Whether `NOPIPE_ONLY`, which is assumed to be the same there, includes process `pid`. Its name is its first
+/// argument, as its own start-up saw it, or, if that was overwritten since, the 15 bytes of the name that the kernel
+/// keeps.
 fn is_concerned(pid: c_int) -> bool {
     let settings = config::settings();
     if settings.only.is_empty() {

@@ -9,12 +9,12 @@ use nopipe_sys as sys;
 
 static NEEDLE: Needle<{ LIBRARY_IN_PATH.len() }> = Needle::new(&LIBRARY_IN_PATH);
 
-/// Whether process `pid` has mapped a file of this library's name; `None` if it cannot be looked at, as a parent in
-/// another pid namespace (0).
+/// Whether process `pid` has mapped a file with this library's name; `None` if we cannot look into it, such as a parent
+/// in another pid namespace (0).
 pub fn maps_library(pid: c_int) -> Option<bool> {
     const KEPT: usize = LIBRARY_IN_PATH.len() - 1;
     let file = open(pid, "maps")?;
-    // The end of each piece is kept in front of the next: the name may lie across.
+    // The end of each piece is kept in front of the next one, because the name may lie across the two.
     let mut buffer = [0; KEPT + 1000];
     loop {
         let (_, piece) = buffer.split_at_mut_checked(KEPT)?;

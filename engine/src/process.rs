@@ -6,10 +6,10 @@
 //! | pid in the page | this is |
 //! | --- | --- |
 //! | ours | the process that wrote it |
-//! | 0 | a forked child: it writes its own pid, and counts from zero. fork(3) does so at once, by an atfork handler, lest a vfork child of the forked one be first; for a raw clone that has not, kcmp(2) tells whether it shares its parent's memory |
-//! | another's | a vfork child: nothing of the parent's may be changed |
+//! | 0 | a forked child: it writes its own pid and counts from zero. After fork(3) an atfork handler does so at once, before the child can vfork. After a raw clone nothing does, and kcmp(2) shows whether the process shares its parent's memory |
+//! | another | a vfork child: it must not change anything of its parent's |
 //!
-//! Where the kernel does not offer it (before Linux 4.14) a vfork child is taken for a forked one.
+//! Before Linux 4.14 the kernel does not offer this, and a vfork child is taken for a forked one.
 //!
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
 #![allow(unsafe_code)]
@@ -21,7 +21,7 @@ use nopipe_sys as sys;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
-/// The last process that took note of itself in this memory: forked children find their parent's pid.
+/// The last process that noted its pid in this memory: forked children find their parent's pid here.
 static LAST: AtomicI32 = AtomicI32::new(0);
 
 /// Runs in a child that fork(3) has made, before anything else of the program does: whoever has a libc registers it with
@@ -39,18 +39,18 @@ fn note() {
     page::block().sign(pid as u32, since as u64);
 }
 
-/// At start-up: takes note of who we are.
+/// At start-up: notes which process this is.
 pub fn start() {
-    // SAFETY: whole pages of .bss, which is private anonymous memory; a child does without them.
+    // SAFETY: whole pages of .bss, which is private anonymous memory; a child does not need their content.
     let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), page::SIZE) };
     WIPES.store(wiped.is_ok(), Relaxed);
     nopipe_stats.started.store(true, Relaxed);
     note();
 }
 
-/// Whether the calling process is a vfork child, which must leave its parent's memory alone. A forked child is noted as
-/// a process of its own on the way. Under seccomp of the program's own nobody is asked for the pid: it may not be allowed,
-/// and vfork hardly is.
+/// Whether the calling process is a vfork child, which must leave its parent's memory alone. If it is a forked child,
+/// it is noted as a process of its own. If the program has put itself under seccomp, getpid(2) may be forbidden, so it
+/// is not called; vfork is hardly ever allowed there.
 pub fn is_vfork_child() -> bool {
     if seccomp::is_sealed() {
         return false;
@@ -58,7 +58,7 @@ pub fn is_vfork_child() -> bool {
     let pid = sys::getpid();
     let is_vfork_child = match known_pid() {
         known if known == pid => return false,
-        // A child of _Fork(3) or of a raw clone, or a vfork child of such a one.
+        // A child of _Fork(3) or of a raw clone, or a vfork child of such a child.
         0 => {
             let parent = sys::getppid();
             parent != LAST.load(Relaxed) && sys::share_memory(pid, parent)
@@ -71,7 +71,7 @@ pub fn is_vfork_child() -> bool {
     is_vfork_child
 }
 
-/// The process id, as far as it is known without asking: 0 in a forked child that has not been looked at.
+/// The process id, as far as it is known without a system call; 0 in a forked child that has not noted its own.
 pub fn known_pid() -> i32 {
     page::block().pid() as i32
 }

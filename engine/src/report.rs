@@ -1,4 +1,4 @@
-//! One event for each connection, to the `log` facade; and what the library has to say of itself.
+//! Hands one event for each connection to the `log` facade, and what the library reports about itself.
 
 use crate::channel::Channel;
 use crate::{config, page, peer, sink};
@@ -14,8 +14,8 @@ use nopipe_core::throttle::Throttle;
 use nopipe_core::time::rfc3339;
 use nopipe_sys as sys;
 
-/// Connections that were reported: 1024 of them. One that is driven out by newer ones may be reported again. A forked
-/// child goes on with its parent's table, so that it does not repeat its parent's reports.
+/// The connections that were reported, at most 1024. A connection that newer ones drive out may be reported again. A
+/// forked child goes on with its parent's table, so that it does not repeat its parent's reports.
 static SEEN: Seen<256> = Seen::new();
 
 /// At start-up: makes the sinks the logger of the `log` crate.
@@ -29,28 +29,28 @@ pub fn start() {
 pub struct Failure {
     /// What was written to.
     pub channel: Channel,
-    /// Under which number.
+    /// The descriptor.
     pub fd: c_int,
-    /// By which call.
+    /// The system call.
     pub call: Call,
-    /// With which error.
+    /// The error, as in errno(3).
     pub errno: c_int,
     /// The program has a handler that would have run, and does not.
     pub handler_skipped: bool,
 }
 
-/// Counts a failed call, and reports it if it is its connection's first.
+/// Counts a failed call, and reports it if it is the first on its connection.
 pub fn failure(failure: &Failure) {
     page::count(Counter::Failures);
     if !SEEN.insert(failure.channel.key()) {
         return;
     }
     page::count(Counter::Connections);
-    // A handler that longjmps away would leave a descriptor of ours open.
+    // A handler that leaves by longjmp would leave a descriptor of ours open.
     sys::with_signals_blocked(|| {
         let connection = peer::ask(&failure.channel, failure.fd, failure.errno);
-        // Another thread may have given the number to another file in the middle of the questions; and who sends from an
-        // unconnected socket has no peer.
+        // Another thread may have given the number to another file in the meantime; and an unconnected socket has no
+        // peer.
         let nobody = connection.transport == Transport::Udp && connection.peer.address().is_none();
         if nobody || !failure.channel.is_still(failure.fd) {
             return page::count(Counter::Unattributed);
@@ -127,7 +127,7 @@ pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
 pub fn summary(numbers: &[(&'static str, u64)]) {
     sys::with_signals_blocked(|| {
         let notice = Notice {
-            // All of it is told here.
+            // The numbers below are the totals.
             stamp: Stamp {
                 suppressed: 0,
                 dropped: 0,
@@ -142,7 +142,7 @@ pub fn summary(numbers: &[(&'static str, u64)]) {
 }
 
 fn log_record(priority: Priority, message: &'static str, source: &dyn Source) {
-    // The logger takes the message from the target: a message in format_args! would bring in all of core::fmt.
+    // The logger takes the message from the target: format_args! would pull in all of core::fmt.
     log::logger().log(
         &Record::builder()
             .level(priority.level())

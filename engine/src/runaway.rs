@@ -1,8 +1,8 @@
 //! The runaway guard: a program that never looks at the result of a write would run on for ever without SIGPIPE.
 //!
-//! When a connection has failed so often that it can be no accident ([`nopipe_core::runaway`]), one warning says so. Then a
-//! process that serves one connection gets its SIGPIPE and ends, as it would have without the library; any other sleeps
-//! a little after each further failure.
+//! When a connection has failed too often to be an accident ([`nopipe_core::runaway`]), one warning says so. Then a
+//! process that serves only one connection is ended by SIGPIPE, as it would be without the library. Any other process
+//! sleeps a little after each further failure.
 //!
 //! A program that ignores SIGPIPE is left alone: it would run on without the library as well.
 
@@ -19,13 +19,14 @@ use nopipe_sys as sys;
 /// Connections that are watched at the same time: 256.
 static WATCHED: Runaways<64> = Runaways::new();
 
-/// Descriptors that are looked at in search of other connections: the lower ones, which are given out first.
+/// How many descriptors are searched for other connections: the lowest ones, which the kernel gives out first.
 const DESCRIPTORS: c_int = 4096;
 
-/// The process that was judged to serve one connection, and ends: by its pid, so that a child is judged anew.
+/// The pid of the process that is to end because it serves only one connection. A child has another pid, so it is
+/// judged anew.
 static CONDEMNED: AtomicI32 = AtomicI32::new(0);
 
-/// Looks at one more failure; sleeps where that is called for. Whether the process is to get its SIGPIPE.
+/// Counts one more failure, and sleeps if the guard asks for it. Returns whether SIGPIPE is to end the process.
 pub fn ends_by(failure: &Failure) -> bool {
     let settings = config::settings();
     if settings.runaway == Runaway::Off || disposition::is_ignored_by_program() {
@@ -45,7 +46,7 @@ pub fn ends_by(failure: &Failure) -> bool {
             }
             ends
         }
-        // It is still there if SIGPIPE was blocked, or its handler has returned.
+        // A process that was to end is still here if SIGPIPE was blocked or its handler has returned.
         Step::GoesOn(pause_ms) => {
             sys::sleep_ms(pause_ms);
             CONDEMNED.load(Relaxed) == sys::getpid()
@@ -57,15 +58,16 @@ fn warn(failure: &Failure, ends: bool) {
     let mut fd = Line::<12>::new();
     fd.push_u64(failure.fd as u64);
     let message = match ends {
-        true => "libnopipe: runaway, writes on and on to a dead connection: gets its SIGPIPE",
-        false => "libnopipe: runaway, writes on and on to a dead connection: slowed down",
+        true => "libnopipe: runaway: keeps writing to a dead connection: ended by SIGPIPE",
+        false => "libnopipe: runaway: keeps writing to a dead connection: slowed down",
     };
     report::warn(message, &[("call", failure.call.name()), ("fd", fd.as_str())]);
 }
 
-/// Whether stdin or stdout is the connection (inetd, tcpserver, `ncat -e`), or the process was forked for it: then its parent
-/// is in the same session (a daemon that forked itself into the background is not), and it has no other living connection
-/// (a worker with more clients has).
+/// Whether the process serves only this connection: stdin or stdout is the connection (inetd, tcpserver, `ncat -e`), or
+/// the process was forked for it. A process was forked for it if its parent is in the same session (unlike that of a
+/// daemon that forked itself into the background) and if it has no other living connection (unlike a worker with more
+/// clients).
 fn serves_one_connection(channel: &Channel) -> bool {
     if channel.is_pipe() {
         return false;

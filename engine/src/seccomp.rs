@@ -1,8 +1,8 @@
-//! A program that puts *itself* under seccomp(2) has listed the system calls that it will make. From then on the library
-//! makes none that the failing call itself did not make, not even for the time: it only counts, in its own memory.
+//! A program that puts *itself* under seccomp(2) has listed the system calls that it will make. From then on the
+//! library makes no system call of its own, not even for the time: it only counts, in its own memory.
 //!
-//! A filter that was there at start-up (systemd's, a container's) is the administrator's, and allows what the library
-//! needs: there it logs. Filters belong to threads; the first one that a thread sets seals the whole process.
+//! A filter that was there at start-up (from systemd or a container) is the administrator's, and allows what the
+//! library needs: there it logs. Filters belong to threads; the first filter of any thread seals the whole process.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -13,7 +13,7 @@ pub fn is_sealed() -> bool {
     SEALED.load(Relaxed)
 }
 
-/// The program has just done so.
+/// Notes that the program has just put itself under seccomp.
 pub fn seal() {
     SEALED.store(true, Relaxed);
 }

@@ -1,4 +1,4 @@
-//! connect(2): where a failed or unfinished connect was headed is remembered, because the kernel forgets it.
+//! connect(2): remembers the address of a failed or unfinished connect, because the kernel forgets it.
 //!
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
@@ -24,15 +24,15 @@ unsafe fn on_connect(real: connect::Function, fd: c_int, address: *const sockadd
     result
 }
 
-/// Remembers where a connect that failed, or goes on, was headed; errno says how it failed.
+/// Remembers the address of a connect that failed or is in progress; errno shows which.
 ///
 /// # Safety
 /// As connect(2): `address` is null or has `length` bytes.
 #[cold]
 #[inline(never)]
 pub unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
-    // An address that the kernel could not read, or found too short, is not read here either. EISCONN and EALREADY speak
-    // of an earlier connect.
+    // If the kernel could not read the address, or found it too short, we do not read it either. EISCONN and EALREADY
+    // are about an earlier connect.
     let refused = matches!(
         errno::get(),
         libc::EFAULT | libc::EINVAL | libc::EISCONN | libc::EALREADY | libc::EBADF | libc::ENOTSOCK

@@ -77,14 +77,14 @@ macro_rules! ask_first {
     };
 }
 
-/// For a [`hook`] that writes to a socket: what takes the real function's place with `NOPIPE_EAGER`.
+/// For a [`hook`] that writes to a socket: the function that replaces the real one with `NOPIPE_EAGER`.
 macro_rules! asking {
     ([] $($rest:tt)*) => {};
     ([$out:ident] ($($arg:ident: $type:ty),*) -> $result:ty) => {
         /// The real function, once the hook is aimed at `asking`.
         static BEHIND: $crate::real::Slot = $crate::real::Slot::new(core::ptr::null_mut());
 
-        /// In the place of the real function: refuses what would be lost.
+        /// Replaces the real function: refuses a write that would be lost.
         unsafe extern "C" fn asking($($arg: $type),*) -> $result {
             if nopipe_engine::eager::would_be_lost($out) {
                 $crate::errno::set(libc::EPIPE);

@@ -1,7 +1,7 @@
 //! prctl(2) and syscall(2): to learn that the program puts itself under seccomp ([`nopipe_engine::seccomp`]).
 //!
-//! Both are variadic in C. Their arguments are integers and pointers, and go through registers (the seventh of syscall
-//! through the stack): a function with a fixed number of them hands on what is there.
+//! Both are variadic in C. Their arguments are integers and pointers, passed in registers (the seventh of syscall on
+//! the stack), so a function with a fixed number of arguments can pass them on.
 //!
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]
@@ -13,7 +13,7 @@ use nopipe_engine::seccomp;
 hook!(prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int => on_prctl);
 hook!(syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long => on_syscall);
 
-/// seccomp(2): what sets a mode; the other operations ask something.
+/// The operations of seccomp(2) that set a mode; the others only ask.
 const SECCOMP_SET_MODE_STRICT: c_long = 0;
 const SECCOMP_SET_MODE_FILTER: c_long = 1;
 
@@ -42,7 +42,7 @@ unsafe fn on_syscall(
     if number == libc::SYS_seccomp && matches!(a, SECCOMP_SET_MODE_STRICT | SECCOMP_SET_MODE_FILTER) {
         // SAFETY: the caller's arguments; seccomp takes three.
         let result = unsafe { real(number, a, b, c, d, e, f) };
-        // A filter's result may be a descriptor; with SECCOMP_FILTER_FLAG_TSYNC it is a thread that failed, if any.
+        // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
         if result >= 0 {
             seccomp::seal();
         }

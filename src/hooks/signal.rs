@@ -1,7 +1,7 @@
 //! signal(2), sigaction(2) and their kin: for SIGPIPE they set and read what the program believes in
 //! ([`nopipe_engine::disposition`]); every other signal is libc's.
 //!
-//! What glibc's own functions do is in its manual, "Signal Actions", and in signal(2), sysv_signal(3), sigset(3),
+//! For what glibc's own functions do, see its manual, "Signal Actions", and signal(2), sysv_signal(3), sigset(3),
 //! siginterrupt(3).
 //!
 //! unsafe: exported C functions.
@@ -29,13 +29,13 @@ hook!(siginterrupt(number: c_int, interrupt: c_int) -> c_int => on_siginterrupt)
 
 /// SIG_HOLD, sigset(3).
 const SIG_HOLD: sighandler_t = 2;
-/// SA_INTERRUPT, which sysv_signal sets; the kernel knows it no more.
+/// SA_INTERRUPT, which sysv_signal sets; the kernel no longer knows it.
 const SA_INTERRUPT: c_int = 0x2000_0000;
 
-/// Whether siginterrupt(SIGPIPE, 1) holds: then signal() sets no SA_RESTART.
+/// Whether siginterrupt(SIGPIPE, 1) was called last: then signal() does not set SA_RESTART.
 static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 
-/// Whether this call is about our signal, in a program that the library concerns.
+/// Whether this call is about SIGPIPE, in a program in which the library works.
 fn is_ours(number: c_int) -> bool {
     number == SIGPIPE && start::is_active() && disposition::is_taken_over()
 }
@@ -103,7 +103,7 @@ unsafe fn on_sigaction(
         if !old.is_null() {
             (*old).sa_sigaction = before.handler as sighandler_t;
             (*old).sa_flags = before.flags as c_int;
-            // As glibc, which leaves the part of sigset_t that the kernel does not know as it is.
+            // Like glibc: the part of sigset_t that the kernel does not know stays as it is.
             (&raw mut (*old).sa_mask).cast::<sys::Mask>().write(before.mask);
             #[cfg(target_arch = "x86_64")]
             (&raw mut (*old).sa_restorer).cast::<u64>().write(before.restorer);

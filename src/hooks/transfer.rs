@@ -1,5 +1,5 @@
-//! sendfile(2), splice(2), tee(2), vmsplice(2): data that does not pass through the program. The descriptor that can be
-//! a dead end is the output.
+//! sendfile(2), splice(2), tee(2), vmsplice(2): data that does not pass through the program. Only the output descriptor
+//! can be a dead end.
 //!
 //! unsafe: exported C functions.
 #![allow(unsafe_code)]

@@ -1,5 +1,6 @@
 //! The library's own system calls, all inline: no hook of ours or of another preload sees them, `errno` does not move,
-//! and none is a cancellation point. No function of libc is called; the crate `libc` gives constants and layouts only.
+//! and none is a cancellation point. No function of libc is called; the crate `libc` is used for constants and layouts
+//! only.
 //!
 //! Every function returns `Err(errno)` as a positive number on failure, and is named after the system call.
 //!
@@ -12,7 +13,7 @@ use core::ffi::{CStr, c_int, c_long, c_short};
 use core::mem::MaybeUninit;
 use syscalls::{Sysno, raw_syscall};
 
-/// Declares the calls that this crate may make: their numbers for the functions below, their names for everybody.
+/// Declares the calls that this crate may make: their numbers for the functions below, their names for other crates.
 macro_rules! calls {
     ($($name:ident)*) => {
         #[allow(non_upper_case_globals)]
@@ -21,8 +22,8 @@ macro_rules! calls {
             $(pub const $name: Sysno = Sysno::$name;)*
         }
 
-        /// Every system call that the library makes, by name. A seccomp filter that forbids one of them takes something
-        /// away from it; no function below can make a call that is not listed here.
+        /// Every system call that the library makes, by name. If a seccomp filter forbids one of them, the library can
+        /// do less. No function below can make a call that is not listed here.
         pub const CALLS: &[&str] = &[$(stringify!($name)),*];
     };
 }
@@ -89,7 +90,7 @@ impl Fd {
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        // SAFETY: we opened it, and nobody else was told its number.
+        // SAFETY: we opened it, and no other code knows its number.
         unsafe { raw_syscall!(number::close, self.0) };
     }
 }
@@ -106,7 +107,7 @@ pub fn getppid() -> c_int {
     unsafe { raw_syscall!(number::getppid) as c_int }
 }
 
-/// Whether two processes share their memory, kcmp(2); false where that may not be asked.
+/// Whether two processes share their memory, kcmp(2); false if kcmp is not permitted.
 pub fn share_memory(one: c_int, other: c_int) -> bool {
     const KCMP_VM: c_int = 1;
     // SAFETY: plain numbers.
@@ -155,14 +156,14 @@ pub fn clock_monotonic_ns() -> u64 {
     time[0] as u64 * 1_000_000_000 + time[1] as u64
 }
 
-/// nanosleep(2): less if a signal comes.
+/// nanosleep(2): sleeps less if a signal comes.
 pub fn sleep_ms(milliseconds: u64) {
     let time = [(milliseconds / 1000) as i64, (milliseconds % 1000 * 1_000_000) as i64];
     // SAFETY: a struct timespec; what remains is not wanted.
     unsafe { raw_syscall!(number::nanosleep, &raw const time, 0) };
 }
 
-/// What fstat(2) tells and we need.
+/// What we need of fstat(2)'s result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// File type and mode, inode(7).
@@ -334,7 +335,7 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     check(unsafe { raw_syscall!(number::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
 }
 
-/// `struct kernel_sigaction` is what this module calls an action: nopipe_core's form, in the order of this CPU's kernel.
+/// An action in the kernel's form, `struct kernel_sigaction`: nopipe_core's fields, in the order of this CPU's kernel.
 #[repr(C)]
 #[derive(Default)]
 struct KernelAction {
@@ -365,7 +366,7 @@ pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Resu
     })
 }
 
-/// Changes the calling thread's signal mask, rt_sigprocmask(2); `how` is SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK. The mask before.
+/// Changes the calling thread's signal mask, rt_sigprocmask(2); `how` is SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK. Returns the previous mask.
 pub fn sigprocmask(how: c_int, mask: Mask) -> Mask {
     let mut old: Mask = 0;
     // SAFETY: both are kernel signal sets.
@@ -386,14 +387,14 @@ pub fn sigpending() -> Mask {
     pending
 }
 
-/// Takes one pending, blocked signal of `set` away without waiting, rt_sigtimedwait(2).
+/// Takes away one pending, blocked signal of `set` without waiting, rt_sigtimedwait(2).
 pub fn take_pending(set: Mask) {
     let zero = [0_i64; 2];
     // SAFETY: a signal set, no siginfo wanted, a zero struct timespec.
     unsafe { raw_syscall!(number::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
 }
 
-/// Runs `work` with all signals blocked but those that a faulty instruction raises.
+/// Runs `work` with all signals blocked, except those that a faulty instruction raises.
 pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     const SYNCHRONOUS: [c_int; 6] = [
         libc::SIGSEGV,
@@ -445,7 +446,7 @@ pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
 }
 
 /// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the
-/// set before it finds that `how` is none (`EFAULT`, else `EINVAL`).
+/// set before it finds that `how` is invalid (`EFAULT` if it cannot, else `EINVAL`).
 pub fn bytes_before(address: usize) -> Option<[u8; 8]> {
     let start = address.checked_sub(8)?;
     // SAFETY: nothing changes, because `how` is invalid.

@@ -1,4 +1,4 @@
-//! `nopipe dropin`: the drop-in that puts a systemd unit under the library.
+//! `nopipe dropin`: writes the drop-in that puts a systemd unit under the library.
 
 use std::path::PathBuf;
 

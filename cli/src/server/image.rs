@@ -54,7 +54,7 @@ fn find<Elf: FileHeader<Endian = Endianness>>(memory: &File, base: u64, head: &[
             .find(|entry| entry.tag32(endian) == Some(tag))?
             .d_val(endian)
             .into();
-        // glibc turns these into addresses in place, musl does not.
+        // glibc replaces these by addresses in place, musl does not.
         usize::try_from(value.checked_sub(base).unwrap_or(value)).ok()
     };
     let table = GnuHashTable::<Elf>::parse(endian, image.get(offset_of(DT_GNU_HASH)?..)?).ok()?;
@@ -71,7 +71,7 @@ fn find<Elf: FileHeader<Endian = Endianness>>(memory: &File, base: u64, head: &[
     })
 }
 
-/// Pages that cannot be read, such as the gaps between segments, are zero.
+/// Reads `length` bytes from `base` on. Pages that cannot be read, such as the gaps between segments, are zero.
 fn read_pages(memory: &File, base: u64, length: usize) -> Vec<u8> {
     let mut image = vec![0; length];
     for (page, start) in image.chunks_mut(PAGE).zip((base..).step_by(PAGE)) {

@@ -118,7 +118,7 @@ fn hidden(unit: &Unit, library: &Path) -> Option<String> {
             return Some(format!("{option}= hides {path}: {remedy}"));
         }
     }
-    // The deeper of the two folders counts.
+    // The deeper of the two folders wins.
     let depth = |folder: Option<PathBuf>| folder.map_or(0, |folder| folder.components().count());
     (depth(listed("NoExecPaths")) > depth(listed("ExecPaths")))
         .then(|| format!("NoExecPaths= forbids mapping code from {path}: add ExecPaths={path}"))

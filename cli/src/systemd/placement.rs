@@ -11,7 +11,7 @@ fn path_in_own_root() -> String {
     format!("/run/nopipe/{LIBRARY}")
 }
 
-/// How one unit gets the library.
+/// How a unit gets the library.
 #[derive(Debug)]
 pub struct Placement {
     /// Its name in LD_PRELOAD.

@@ -10,7 +10,7 @@ fn number(read: Action) -> u64 {
     read.handler
 }
 
-/// Sets one number after the other; what each call replaced, with what.
+/// Sets one number after the other; returns what each call replaced, and with what.
 fn set_all(disposition: &Disposition, numbers: &[u64]) -> Vec<(u64, u64)> {
     let set = |&new: &u64| (number(disposition.replace(action(new)).0), new);
     numbers.iter().map(set).collect()
@@ -36,7 +36,7 @@ fn check_writers(one: &'static [u64], other: &'static [u64]) {
 }
 
 /// One thread sets 1, 2, 3, so that it uses a slot again; another reads all the while. (The reader is the thread that
-/// loom starts later: of a load, loom only sees the conflict with a store that came before.)
+/// loom starts later: for a load, loom only sees the conflict with a store that came before.)
 fn check_reader(prepare: fn(&Disposition)) {
     loom::model(move || {
         let disposition = Arc::new(Disposition::new());

@@ -7,7 +7,7 @@ use loom::thread;
 const NOW: u64 = 1000;
 const LIMIT: u32 = 3;
 
-/// Two threads count `key` in a set that holds failures of others; what the two were told.
+/// Two threads count `key` in a set that holds failures of others; `expected` checks what the two calls returned.
 fn check(others: &'static [u64], key: u64, expected: fn([Step; 2]) -> bool) {
     loom::model(move || {
         let table = Arc::new(Runaways::<1>::new());

@@ -32,7 +32,7 @@ pub struct Settings {
     pub handlers: Handlers,
     /// What is done about a program that never looks at the result of a write.
     pub runaway: Runaway,
-    /// Failures on one connection within ten seconds that make a runaway.
+    /// The number of failures on one connection within ten seconds that makes a runaway.
     pub runaway_limit: u32,
     /// Whether a peer that has closed is noticed before the first write.
     pub eager: bool,
@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What holds where nothing is set.
+    /// The defaults.
     pub const fn new() -> Self {
         Settings {
             log: Log::Auto,
@@ -349,7 +349,7 @@ fn handlers() {
 /// What is done about a program that never looks at the result of a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Runaway {
-    /// One that serves a single connection ends by its SIGPIPE, any other is slowed down.
+    /// SIGPIPE ends a process that serves a single connection; any other process is slowed down.
     Auto,
     /// Nothing.
     Off,
@@ -477,7 +477,7 @@ impl Settings {
         self.only.is_empty() || self.lists(program.as_bytes(), 64)
     }
 
-    /// Whether `NOPIPE_ONLY` lists this name, of which only the first `kept` bytes are known. Both are compared in
+    /// Whether `NOPIPE_ONLY` lists this name, if only the first `kept` bytes of a name are known. Both are compared in
     /// their [`reduced`] form.
     pub fn lists(&self, name: &[u8], kept: usize) -> bool {
         let form = |name: &[u8], at: usize| name.get(at).copied().map(reduced).filter(|_| at < kept);

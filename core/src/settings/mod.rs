@@ -60,12 +60,12 @@ impl Setting {
 
 const PREFIX: &str = "NOPIPE_";
 
-/// Why a setting was not taken; its default holds.
+/// Why a setting was rejected; its default holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// There is no such variable.
     Unknown,
-    /// The value is not one of these.
+    /// The value is not allowed; `allowed` says what is.
     Value {
         /// The values that can be read, for the warning.
         allowed: &'static str,

@@ -4,7 +4,8 @@ use super::*;
 use loom::sync::Arc;
 use loom::thread;
 
-/// Two threads enter `key` in a set that holds `there`, a third enters `other`: how many of the two were first.
+/// Two threads enter `key` in a set that holds `there`, and a third enters `other`: exactly one of the two is the
+/// first.
 fn check_first(there: &'static [u64], key: u64, other: u64) {
     loom::model(move || {
         let seen = Arc::new(Seen::<1>::new());
@@ -45,7 +46,7 @@ fn one_is_the_first_in_a_full_set() {
     check_first(&[1, 2, 3, 4], 8, other);
 }
 
-/// An address is what it was remembered as, for the key it was remembered for, and never a mixture.
+/// An address comes back as it was remembered, for the same key, and never as a mixture.
 fn check_recall(first: (u64, u8), second: (u64, u8)) {
     loom::model(move || {
         let targets = Arc::new(Targets::<1>::new());

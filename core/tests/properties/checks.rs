@@ -46,7 +46,7 @@ pub fn encoding(pairs: &[(usize, Value)]) {
         {
             assert_eq!(all, expected);
         }
-        // Where not all has room, the fields that are there are whole.
+        // If not everything fits, the fields that are there are whole.
         let some = parsed::<128>(format, pairs);
         assert!(
             some.iter().all(|pair| expected.contains(pair)),
@@ -55,7 +55,7 @@ pub fn encoding(pairs: &[(usize, Value)]) {
     }
 }
 
-/// The same for the datagram that journald gets, where values stand as they are.
+/// The same for the datagram to journald, in which values are not escaped.
 pub fn journal_datagram(pairs: &[(usize, Value)]) {
     let expected: Vec<_> = pairs
         .iter()
@@ -188,7 +188,7 @@ fn parse_logfmt(line: &str) -> Vec<(String, Value)> {
     pairs
 }
 
-/// Any bytes as a socket address: the text is the standard library's, or `unknown`.
+/// Any bytes as a socket address: the text is what the standard library prints, or `unknown`.
 pub fn endpoint(bytes: &[u8]) {
     let end = Endpoint::from_sockaddr(bytes);
     let expected = match bytes {
@@ -229,7 +229,7 @@ pub fn endpoint(bytes: &[u8]) {
 fn assert_unix(end: &Endpoint, expected: &str) {
     if expected.len() <= 109 {
         assert_eq!(end.text(), expected);
-    } // One that is longer does not come from a kernel: cut.
+    } // A longer one does not come from a kernel; it is cut.
     assert_eq!(
         (end.address(), end.port()),
         (Some(end.text()).filter(|t| !t.is_empty()), None)
@@ -243,7 +243,7 @@ fn lossy(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Any bytes as a variable: it is taken, or the default holds and what is allowed is named.
+/// Any bytes as a variable: it is accepted, or the default holds and the problem says what is allowed.
 pub fn setting(name: &[u8], value: &[u8]) {
     let shown = |settings: &Settings| format!("{settings:?}");
     let mut settings = Settings::new();

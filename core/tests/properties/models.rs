@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
-/// Few, so that they meet again; and the largest and the smallest.
+/// Few keys, so that they meet again; also the largest and the smallest.
 fn key() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 1..40_u64, 1 => Just(0), 1 => Just(u64::MAX)]
 }
@@ -77,14 +77,14 @@ proptest! {
         }
     }
 
-    /// Up to four connections have a place each: what one is told depends on its own failures alone.
+    /// Up to four connections have a place each: the result for one depends only on its own failures.
     #[test]
     fn a_runaway_has_failed_often(steps in vec((1..=4_u64, 0..4000_u64), 0..400), limit in 1..20_u32) {
         let table = Runaways::<1>::new();
         let mut failures = HashMap::<u64, Vec<u64>>::new();
         let mut now = 1;
         for (key, pause) in steps {
-            // Mostly no pause at all.
+            // Mostly without a pause.
             now += pause.saturating_sub(3900) * 100;
             let times = failures.entry(key).or_default();
             times.push(now);
@@ -97,7 +97,7 @@ proptest! {
         }
     }
 
-    /// The bucket counted the other way: what is in it.
+    /// A bucket that counts the other way: the tokens in it.
     #[test]
     fn a_throttle_is_a_token_bucket(
         pauses in vec(prop_oneof![3 => 0..1000_u64, 1 => 0..3_000_000_000_u64], 0..300),

@@ -1,4 +1,4 @@
-//! A file of the operator's choice: `NOPIPE_LOG=file:/path/%p.log`. Only a regular file is written, one write a line.
+//! A file of the operator's choice: `NOPIPE_LOG=file:/path/%p.log`. It must be a regular file; each line is one write.
 
 use super::line::{Outcome, with_line};
 use crate::config;
@@ -7,7 +7,7 @@ use log::Record;
 use nopipe_core::settings::LONGEST;
 use nopipe_sys as sys;
 
-/// Room for the template, a process id more, and a NUL.
+/// Room for the template, a process id and a NUL.
 const PATH: usize = LONGEST + 32;
 const FLAGS: core::ffi::c_int = libc::O_WRONLY
     | libc::O_APPEND
@@ -30,7 +30,7 @@ pub fn append(record: &Record) -> Outcome {
     })
 }
 
-/// Opens the file. The path's room on the stack is given back before the line needs its own.
+/// Opens the file. A function of its own, so that the path leaves the stack before the line needs room there.
 #[inline(never)]
 fn open() -> Option<sys::Fd> {
     let path = config::settings().file_of::<PATH>(sys::getpid())?;

@@ -12,14 +12,14 @@ pub const LINE: usize = 1024;
 pub enum Outcome {
     /// The sink took it whole.
     Written,
-    /// This sink is not there: another may be.
+    /// This sink is not there; another sink may be.
     Absent,
-    /// This sink is there, but does not take it.
+    /// This sink is there, but did not take the line.
     Lost,
 }
 
 impl Outcome {
-    /// This, or if the sink is not there, what another gives.
+    /// This outcome, or the other sink's outcome if this sink is not there.
     pub fn or(self, other: impl FnOnce() -> Outcome) -> Outcome {
         match self {
             Outcome::Absent => other(),
@@ -28,8 +28,8 @@ impl Outcome {
     }
 }
 
-/// Lets `use_line` have the record as a line with a line feed, in the format that the settings choose. The line lives
-/// in this frame alone: signal stacks are small.
+/// Passes the record to `use_line` as a line with a line feed, in the format that the settings choose. The line lives
+/// only in this frame: signal stacks are small.
 #[inline(never)]
 pub fn with_line<T>(record: &Record, use_line: impl FnOnce(&[u8]) -> T) -> T {
     let mut line = Line::<LINE>::new();

@@ -1,5 +1,5 @@
-//! Where lines go. A sink opens, sends without waiting, and closes: no descriptor is kept. What it does not take is
-//! counted, and told with the next line that is taken.
+//! Where lines go. A sink opens, sends without waiting, and closes: no descriptor is kept. A line that it does not take
+//! is counted, and the next line that it takes shows the count.
 
 mod file;
 mod journal;
@@ -13,8 +13,8 @@ use log::{Log, Metadata, Record};
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
 
-/// Counts what became of an event's line (a notice of the library's own is no event), and keeps what a lost line would
-/// have told.
+/// Counts what became of an event's line (a notice about the library itself is not an event). The counts that a lost
+/// line would have shown are kept for the next line.
 fn account(record: &Record, outcome: &Outcome) {
     let get = |key: &str| record.key_values().get(key.into());
     let is_event = get("cause").is_some();
@@ -35,7 +35,7 @@ fn account(record: &Record, outcome: &Outcome) {
 /// The logger of the `log` crate.
 pub static LOGGER: Sinks = Sinks;
 
-/// All sinks, behind the setting that chooses one.
+/// All sinks; the setting chooses one.
 pub struct Sinks;
 
 impl Log for Sinks {
@@ -61,7 +61,7 @@ impl Log for Sinks {
     fn flush(&self) {}
 }
 
-/// At start-up: what a sink has to know of it.
+/// At start-up: lets the sinks note what they need to know about it.
 pub fn start() {
     stderr::start();
 }

@@ -1,7 +1,7 @@
 //! Standard error, as it was at start-up.
 //!
-//! A daemon may close it and reuse its number; under inetd it is the client. So it is written only while descriptor 2 is
-//! the file that it was at start-up, and never if that is a socket, but for the one that `$JOURNAL_STREAM` names.
+//! A daemon may close it and reuse its number; under inetd it is the client. So it is written only while descriptor 2
+//! is the file that it was at start-up, and never if that is a socket, except the one that `$JOURNAL_STREAM` names.
 
 use super::line::{Outcome, with_line};
 use crate::config;
@@ -18,7 +18,7 @@ static DEV: AtomicU64 = AtomicU64::new(0);
 static INO: AtomicU64 = AtomicU64::new(0);
 static TERMINAL: AtomicBool = AtomicBool::new(false);
 
-/// At start-up: takes note of what descriptor 2 is. Mode 0: nothing that may be written to.
+/// At start-up: notes what descriptor 2 is. Mode 0: it must not be written to.
 pub fn start() {
     let Ok(stat) = sys::fstat(STDERR) else { return };
     if stat.is(libc::S_IFSOCK) && config::journal_stream() != Some((stat.dev, stat.ino)) {
@@ -45,19 +45,19 @@ pub fn is_there() -> bool {
     then.mode != 0 && sys::fstat(STDERR).is_ok_and(|now| now.dev == then.dev && now.ino == then.ino)
 }
 
-/// Writes the record, if that can be done without waiting. Signals are blocked: a background job is not stopped by
-/// SIGTTOU then, whatever `stty tostop` says.
+/// Writes the record, if that can be done without waiting. Signals are blocked, so that SIGTTOU does not stop a
+/// background job, whatever `stty tostop` says.
 pub fn write(record: &Record) -> Outcome {
     if !is_there() {
         return Outcome::Absent;
     }
     let kind = MODE.load(Relaxed) & libc::S_IFMT;
-    // A pipe with room for less than a page, a terminal that was stopped by ^S: not now.
+    // A pipe with room for less than a page, or a terminal stopped by ^S, cannot take the line now.
     if sys::poll_now(STDERR, libc::POLLOUT).unwrap_or(0) & libc::POLLOUT == 0 {
         return Outcome::Lost;
     }
-    // A terminal says that it has room although a line does not fit, and has no other way to write without waiting than
-    // a description of our own.
+    // A terminal reports room even if a line does not fit. Only an open file description of our own can write to it
+    // without waiting.
     let own = match kind {
         libc::S_IFCHR => match sys::open(c"/proc/self/fd/2", libc::O_WRONLY | OPEN_FLAGS, 0) {
             Ok(own) => Some(own),
@@ -69,7 +69,7 @@ pub fn write(record: &Record) -> Outcome {
     let whole = with_line(record, |line| {
         let written = sys::write_quietly(|| match kind {
             libc::S_IFIFO | libc::S_IFSOCK => match sys::write_nowait(fd, line) {
-                // Before Linux 6.4: but there is room for a page, as poll said.
+                // Not offered before Linux 6.4; but poll has said that there is room for a page.
                 Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(fd, line),
                 result => result,
             },

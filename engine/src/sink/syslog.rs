@@ -1,4 +1,4 @@
-//! The system log by its local socket, in the form that syslog(3) uses: `<PRI>ident[pid]: message`.
+//! The system log, through its local socket, in the form that syslog(3) uses: `<PRI>ident[pid]: message`.
 //!
 //! Without a time stamp: local time cannot be computed in a signal handler, and rsyslogd and journald set their own.
 
@@ -23,7 +23,7 @@ pub fn send(record: &Record) -> Outcome {
     };
     match sys::connect(&datagram, DEV_LOG) {
         Ok(()) => send_message(record, &datagram, ""),
-        // A listener of the older kind, which takes a stream of messages with a NUL behind each.
+        // A listener of the older kind: it takes a stream of messages, each with a NUL at its end.
         Err(libc::EPROTOTYPE) => {
             drop(datagram);
             let Ok(stream) = sys::socket(libc::AF_UNIX, libc::SOCK_STREAM | nonblocking) else {
