@@ -17,10 +17,13 @@ pub enum Log {
     Auto,
     /// journald, in its native form.
     Journal,
+    /// `/dev/log`, as syslog(3) writes to it.
     Syslog,
+    /// Standard error.
     Stderr,
     /// The file that [`Settings::file`] names.
     File,
+    /// Nowhere: events are counted only.
     None,
 }
 
@@ -39,8 +42,10 @@ pub enum Pipes {
 /// Whether the program's own SIGPIPE handler runs when a peer vanishes: `NOPIPE_HANDLERS`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Handlers {
+    /// It does not run; the call returns its error.
     #[default]
     Ignore,
+    /// It runs, as without the library.
     Run,
 }
 
@@ -50,23 +55,31 @@ pub enum Runaway {
     /// One that serves a single connection ends by its SIGPIPE, any other is slowed down.
     #[default]
     Auto,
+    /// Nothing.
     Off,
+    /// It is slowed down.
     Throttle,
+    /// It ends by its SIGPIPE.
     Kill,
 }
 
 /// All settings.
 pub struct Settings {
+    /// Where lines go: `NOPIPE_LOG`.
     pub log: Log,
     /// The template behind `file:`; `%p` stands for the process id, `%%` for a percent sign.
     pub file: Line<LONGEST>,
+    /// In which encoding: `NOPIPE_FORMAT`.
     pub format: Format,
     /// Lines less important than this are not written.
     pub level: Priority,
     /// How many lines at most: `NOPIPE_RATE`.
     pub rate: Rate,
+    /// Which pipe failures are survived: `NOPIPE_PIPES`.
     pub pipes: Pipes,
+    /// Whether the program's own SIGPIPE handler runs: `NOPIPE_HANDLERS`.
     pub handlers: Handlers,
+    /// What is done about a runaway: `NOPIPE_RUNAWAY`.
     pub runaway: Runaway,
     /// Failures on one connection within ten seconds that make a runaway.
     pub runaway_limit: u32,
@@ -82,7 +95,10 @@ pub enum Problem {
     /// There is no such variable.
     Unknown,
     /// The value is not one of these.
-    Value { allowed: &'static str },
+    Value {
+        /// The values that can be read, for the warning.
+        allowed: &'static str,
+    },
 }
 
 /// The variables there are, for the warning about an unknown one.
