@@ -65,19 +65,27 @@ struct Entry {
 /// What is counted one by one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Counter {
+    /// Connections that failed.
     Connections,
+    /// Failed calls, the first of each connection included.
     Failures,
+    /// Bytes written that the peers have not acknowledged.
     Undelivered,
+    /// SIGPIPEs and failures of which nothing more could be learned.
     Unattributed,
+    /// Events that became a line.
     Lines,
+    /// Events without a line: the rate limit.
     Suppressed,
+    /// Events without a line: a sink did not take it.
     Dropped,
+    /// Events without a line: the settings want none.
     Unwanted,
 }
 
 impl Block {
     /// All zero: nobody has signed it.
-    #[allow(clippy::new_without_default)]
+    #[allow(clippy::new_without_default, reason = "a static is made by name, never by default")]
     pub const fn new() -> Self {
         Block {
             magic: AtomicU64::new(0),
@@ -172,14 +180,23 @@ impl Block {
 pub struct Snapshot {
     /// Since when it is counted, seconds since the epoch; 0: nothing was counted yet.
     pub since: u64,
+    /// Events by cause, in the order of [`Cause`].
     pub events: [u64; Cause::COUNT],
+    /// Connections that failed.
     pub connections: u64,
+    /// Failed calls, the first of each connection included.
     pub failures: u64,
+    /// Bytes written that the peers have not acknowledged.
     pub undelivered: u64,
+    /// SIGPIPEs and failures of which nothing more could be learned.
     pub unattributed: u64,
+    /// Events that became a line.
     pub lines: u64,
+    /// Events without a line: the rate limit.
     pub suppressed: u64,
+    /// Events without a line: a sink did not take it.
     pub dropped: u64,
+    /// Events without a line: the settings want none.
     pub unwanted: u64,
     /// The last peers, the newest first.
     pub peers: [Option<LastPeer>; PEERS],
@@ -190,7 +207,9 @@ pub struct Snapshot {
 pub struct LastPeer {
     /// Nanoseconds since the epoch.
     pub time: u64,
+    /// Why the call failed.
     pub cause: Cause,
+    /// Its address, as the field `peer` shows it.
     pub name: Line<NAME>,
 }
 
