@@ -10,8 +10,10 @@ use log::kv::{self, Key, Source, Value, VisitSource};
 /// Which encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
+    /// logfmt: `key=value`, quoted where needed.
     #[default]
     Text,
+    /// One JSON object a line.
     Json,
 }
 

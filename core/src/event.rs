@@ -6,6 +6,7 @@ use log::kv::{self, Key, Value, VisitSource};
 
 /// The names of one field. `key` is the name under which an [`Event`] gives it as a key-value of the `log` crate.
 pub struct Field {
+    /// Name in the `log` crate, unique in [`FIELDS`].
     pub key: &'static str,
     /// Name in text (logfmt); `None`: not shown there.
     pub text: Option<&'static str>,
@@ -181,16 +182,27 @@ impl Cause {
 /// The system call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Call {
+    /// write(2), stdio included.
     Write,
+    /// writev(2).
     Writev,
+    /// pwritev2(2).
     Pwritev2,
+    /// send(2).
     Send,
+    /// sendto(2).
     Sendto,
+    /// sendmsg(2).
     Sendmsg,
+    /// sendmmsg(2).
     Sendmmsg,
+    /// sendfile(2).
     Sendfile,
+    /// splice(2).
     Splice,
+    /// tee(2).
     Tee,
+    /// vmsplice(2).
     Vmsplice,
     /// A call that none of the functions we know made: a raw system call, or one inside libc.
     Libc,
@@ -219,9 +231,13 @@ impl Call {
 /// The kind of the descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
+    /// tcp(7).
     Tcp,
+    /// Multipath TCP, IPPROTO_MPTCP.
     Mptcp,
+    /// sctp(7).
     Sctp,
+    /// udp(7), connected.
     Udp,
     /// AF_UNIX, SOCK_STREAM.
     Unix,
@@ -229,8 +245,11 @@ pub enum Transport {
     Seqpacket,
     /// AF_UNIX, SOCK_DGRAM.
     Dgram,
+    /// vsock(7).
     Vsock,
+    /// pipe(7), fifo(7).
     Pipe,
+    /// A socket of another family or protocol.
     Other,
 }
 
@@ -270,10 +289,15 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Priority {
+    /// `LOG_ERR`.
     Error = 3,
+    /// `LOG_WARNING`.
     Warning = 4,
+    /// `LOG_NOTICE`.
     Notice = 5,
+    /// `LOG_INFO`.
     Info = 6,
+    /// `LOG_DEBUG`.
     Debug = 7,
 }
 
@@ -291,8 +315,11 @@ impl Priority {
 
 /// Who wrote a line, and when.
 pub struct Origin<'a> {
+    /// The process.
     pub pid: i32,
+    /// The thread, gettid(2).
     pub tid: i32,
+    /// The program: program_invocation_short_name(3) at start-up, reduced to `[A-Za-z0-9._-]`.
     pub program: &'a str,
     /// RFC 3339, [`crate::time::rfc3339`].
     pub time: Line<32>,
@@ -320,7 +347,9 @@ impl Origin<'_> {
 
 /// The process at the other end of a unix socket, SO_PEERCRED in unix(7).
 pub struct Credentials {
+    /// The process; it may be gone.
     pub pid: u32,
+    /// Its effective user when the connection was made.
     pub uid: u32,
     /// `/proc/PID/comm`; empty if the process is gone.
     pub comm: Line<16>,
@@ -328,6 +357,7 @@ pub struct Credentials {
 
 /// What could be learned of a failed connection.
 pub struct Connection {
+    /// The kind of the descriptor.
     pub transport: Transport,
     /// Why the call failed.
     pub cause: Cause,
@@ -349,11 +379,17 @@ pub struct Connection {
 
 /// What happened to one connection, at its first failure.
 pub struct Event<'a> {
+    /// Who writes the line, and when.
     pub origin: Origin<'a>,
+    /// How much it matters.
     pub priority: Priority,
+    /// The call that failed.
     pub call: Call,
+    /// Its descriptor.
     pub fd: i32,
+    /// Its error, a positive number.
     pub errno: i32,
+    /// What could be learned of the connection.
     pub connection: &'a Connection,
     /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
     pub cookie: Line<16>,
@@ -383,8 +419,8 @@ impl kv::Source for Event<'_> {
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.connection.transport.name().into()))?;
         if let Some(peer) = &self.connection.credentials {
-            pair("peer_pid", Some((peer.pid as u64).into()))?;
-            pair("peer_uid", Some((peer.uid as u64).into()))?;
+            pair("peer_pid", Some(u64::from(peer.pid).into()))?;
+            pair("peer_uid", Some(u64::from(peer.uid).into()))?;
             pair("peer_comm", some_text(&peer.comm))?;
         }
         pair("rtt_us", self.connection.rtt_us.map(Value::from))?;
@@ -416,7 +452,9 @@ fn visit_endpoint<'kvs>(
 
 /// What the library has to say of itself: a setting it cannot read, a symbol it misses.
 pub struct Notice<'a> {
+    /// Who writes the line, and when.
     pub origin: Origin<'a>,
+    /// How much it matters.
     pub priority: Priority,
     /// Fields of [`FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
