@@ -1,6 +1,6 @@
 //! The test harness of libnopipe: it builds the library, runs programs bare and preloaded, and reads the events.
 //!
-//! * [`library`] builds `libnopipe.so` and says which build it is, so that no test runs against a stale one;
+//! * [`mod@library`] builds `libnopipe.so` and says which build it is, so that no test runs against a stale one;
 //! * [`run`] runs a command that can neither hang the tests nor outlive them;
 //! * [`event`] reads what the library logged;
 //! * [`c_program`] builds the programs of `c-tests/`;
