@@ -30,6 +30,9 @@
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
+#![allow(clippy::allow_attributes_without_reason, clippy::cast_lossless)] // lead: remove
+#![allow(clippy::redundant_closure_for_method_calls, clippy::semicolon_if_nothing_returned)] // lead: remove
+#![allow(clippy::undocumented_unsafe_blocks, rustdoc::broken_intra_doc_links)] // lead: remove
 
 mod config;
 mod eager;
