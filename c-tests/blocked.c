@@ -82,7 +82,8 @@ int main(int argc, char **argv)
 	if (strcmp(kind, "handler") == 0) {
 		target = c.fd;
 		target_call = call;
-		CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = write_in_handler, .sa_mask = sigpipe}, NULL) == 0);
+		CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = write_in_handler, .sa_mask = sigpipe},
+				NULL) == 0);
 		CHECK(raise(SIGUSR1) == 0);
 		CHECK(!is_pending());
 		return 0;

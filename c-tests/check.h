@@ -58,15 +58,15 @@ __attribute__((format(printf, 2, 3), unused)) static void say_to(int fd, const c
 }
 #define say(...) say_to(1, __VA_ARGS__)
 
-#define CHECK(condition)                                                                                      \
-	do {                                                                                                  \
-		errno_seen = errno;                                                                           \
-		if (!(condition)) {                                                                           \
-			int errno_now = errno;                                                                \
+#define CHECK(condition)                                                                                        \
+	do {                                                                                                    \
+		errno_seen = errno;                                                                             \
+		if (!(condition)) {                                                                             \
+			int errno_now = errno;                                                                  \
 			say_to(2, "%s:%d: not so: %s (errno %d, before it %d)", __FILE__, __LINE__, #condition, \
-			       errno_now, errno_seen);                                                        \
-			_exit(FAILED);                                                                        \
-		}                                                                                             \
+			       errno_now, errno_seen);                                                          \
+			_exit(FAILED);                                                                          \
+		}                                                                                               \
 	} while (0)
 static _Thread_local int errno_seen UNUSED;
 

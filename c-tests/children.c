@@ -150,7 +150,7 @@ static void show(const char *way)
 	}
 	CHECK(sigaction(SIGPIPE, NULL, &now) == 0);
 	say("same   %s:%s, here: %s", way, masks,
-	    now.sa_handler == SIG_DFL	? "SIG_DFL"
+	    now.sa_handler == SIG_DFL   ? "SIG_DFL"
 	    : now.sa_handler == SIG_IGN ? "SIG_IGN"
 	    : now.sa_handler == handler ? "handler"
 					: "something else");

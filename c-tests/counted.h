@@ -20,10 +20,10 @@ UNUSED static long counted(enum counter counter)
 	return (long)block[BEFORE_EVENTS + CAUSES + counter];
 }
 
-#define CHECK_COUNTED(failures)                                    \
-	do {                                                       \
-		long count = counted(FAILURES);                    \
-		CHECK(count == -1 || count == (failures));         \
+#define CHECK_COUNTED(failures)                            \
+	do {                                               \
+		long count = counted(FAILURES);            \
+		CHECK(count == -1 || count == (failures)); \
 	} while (0)
 
 #endif

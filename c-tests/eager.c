@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 	/* Again and again: one event. SIGPIPE does not come either. */
 	CHECK(errno == EPIPE);
 	CHECK_FAILS(call->run(c.fd, bytes, sizeof bytes), EPIPE);
-	say("expect transport=tcp cause=closed errno=EPIPE peer=%s fd=%d call=%s delivered=0", c.peer, c.fd, call->logged);
+	say("expect transport=tcp cause=closed errno=EPIPE peer=%s fd=%d call=%s delivered=0", c.peer, c.fd,
+	    call->logged);
 	return 0;
 }

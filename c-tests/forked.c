@@ -69,9 +69,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 
-	struct connection parents = dead_tcp("v4"), childs = dead_tcp("v4");
+	struct connection of_parent = dead_tcp("v4"), of_child = dead_tcp("v4");
 	if (strcmp(kind, "known") == 0)
-		meet(&parents);
+		meet(&of_parent);
 	pid_t child = strcmp(kind, "raw") == 0 ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork();
 	CHECK(child >= 0);
 	if (child == 0) {
@@ -80,14 +80,14 @@ int main(int argc, char **argv)
 			_exit(FAILED);
 		}
 		if (strcmp(kind, "known") == 0)
-			CHECK_FAILS(write(parents.fd, "x", 1), EPIPE);
-		meet(&childs);
+			CHECK_FAILS(write(of_parent.fd, "x", 1), EPIPE);
+		meet(&of_child);
 		CHECK_COUNTED(strcmp(kind, "known") == 0 ? 2 : 1);
 		_exit(0);
 	}
 	wait_for_success(child);
 	if (strcmp(kind, "known") != 0)
-		meet(&parents);
+		meet(&of_parent);
 	CHECK_COUNTED(1);
 	return 0;
 }

@@ -48,7 +48,8 @@ static void send_sigpipe(const char *sender, int *code, pid_t *from)
 		timer_t timer;
 		*code = SI_TIMER;
 		CHECK(timer_create(CLOCK_MONOTONIC,
-				   &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPIPE}, &timer) == 0);
+				   &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPIPE},
+				   &timer) == 0);
 		CHECK(timer_settime(timer, 0, &(struct itimerspec){.it_value.tv_nsec = 1000000}, NULL) == 0);
 		usleep(100000);
 		timer_delete(timer);

@@ -52,7 +52,7 @@ static void show(const char *what, const struct sigaction *action)
 	say("same   %s: handler %s flags %#x restorer %s mask %#lx", what, name(action->sa_handler),
 	    (unsigned)action->sa_flags,
 	    action->sa_restorer == other.sa_restorer ? "libc's"
-	    : action->sa_restorer		     ? "other"
+	    : action->sa_restorer                    ? "other"
 						     : "none",
 	    (unsigned long)mask);
 }
@@ -93,12 +93,11 @@ static void through_signal(const char *function, handler_fn *(*set)(int, handler
 	CHECK(sigprocmask(SIG_UNBLOCK, &sigpipe, NULL) == 0);
 }
 
-static void through_sigaction(const char *function,
-			      int (*set)(int, const struct sigaction *, struct sigaction *))
+static void through_sigaction(const char *function, int (*set)(int, const struct sigaction *, struct sigaction *))
 {
-	static const int flags[] = {0,		 SA_SIGINFO,  SA_RESTART,   SA_NODEFER,	  SA_RESETHAND,
-				    SA_ONSTACK,	 SA_NOCLDSTOP, SA_NOCLDWAIT, 0x00000100,   0x00000400,
-				    0x00000800,	 0x00400000,  0x04000000,   -1,		  SA_SIGINFO | SA_RESTART};
+	static const int flags[] = {0,          SA_SIGINFO,   SA_RESTART,   SA_NODEFER, SA_RESETHAND,
+				    SA_ONSTACK, SA_NOCLDSTOP, SA_NOCLDWAIT, 0x00000100, 0x00000400,
+				    0x00000800, 0x00400000,   0x04000000,   -1,         SA_SIGINFO | SA_RESTART};
 	struct sigaction action, old;
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
 		action = (struct sigaction){.sa_handler = i % 2 ? handler_b : handler_a, .sa_flags = flags[i]};

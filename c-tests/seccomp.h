@@ -9,9 +9,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-#define ALLOW(number)                                                   \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* What every such program here does: writes of all kinds, the return from a signal handler, the exit. */
 static struct sock_filter allow_list[] = {

@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 			CHECK_FAILS(syscall(SYS_sendmmsg, c.fd, &messages, 1, 0), EPIPE);
 		} else if (strcmp(call, "dlsym_write") == 0) {
 			ssize_t (*libc_write)(int, const void *, size_t) =
-				(ssize_t(*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_LAZY), "write");
+				(ssize_t (*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_LAZY), "write");
 			CHECK(libc_write);
 			CHECK_FAILS(libc_write(c.fd, bytes, sizeof bytes), EPIPE);
 		} else if (strcmp(call, "syscall_splice") == 0) {

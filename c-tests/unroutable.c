@@ -20,8 +20,7 @@ static void raise_loopback(void)
 static void send_to(int family, const struct sockaddr *address, socklen_t length)
 {
 	struct iovec part = {"x", 1};
-	struct msghdr message = {
-		.msg_name = (void *)address, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+	struct msghdr message = {.msg_name = (void *)address, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
 	int fd = socket(family, SOCK_DGRAM, 0);
 	CHECK(fd >= 0);
 	CHECK_FAILS(sendto(fd, "x", 1, 0, address, length), ENETUNREACH);

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# shellcheck disable=SC2034 # for the scripts that source this one
 library=$PWD/target/release/libnopipe.so
 
 say() { printf '== %s\n' "$*"; }
@@ -32,11 +33,11 @@ install_packages() {
 	apt_updated=yes
 	apt_install "${missing[@]}" && return
 	# One that does not install must not keep the others out.
-	local failed=()
+	local refused=()
 	for name in "${missing[@]}"; do
-		apt_install "$name" || failed+=("$name")
+		apt_install "$name" || refused+=("$name")
 	done
-	[ ${#failed[@]} = 0 ] || { say "these do not install: ${failed[*]}" && return 1; }
+	[ ${#refused[@]} = 0 ] || { say "these do not install: ${refused[*]}" && return 1; }
 }
 
 # RUNLEVEL=1 keeps a package's service from starting.
@@ -55,9 +56,14 @@ need() {
 	done
 }
 
+# The oldest Rust that builds this: rust-version in Cargo.toml.
+oldest_rust() { sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml; }
+
 need_build_tools() {
+	local oldest
+	oldest=$(oldest_rust)
 	need cc=gcc make=make
-	command -v cargo >/dev/null || die "cannot go on: 'cargo' is missing: install Rust 1.88 or newer from rustup"
-	[ "$(printf '%s\n' 1.88 "$(cargo --version | cut -d' ' -f2)" | sort -V | head -n 1)" = 1.88 ] ||
-		die "cannot go on: $(cargo --version) is too old: install Rust 1.88 or newer from rustup"
+	command -v cargo >/dev/null || die "cannot go on: 'cargo' is missing: Rust $oldest or newer, from rustup"
+	[ "$(printf '%s\n' "$oldest" "$(cargo --version | cut -d' ' -f2)" | sort -V | head -n 1)" = "$oldest" ] ||
+		die "cannot go on: $(cargo --version) is too old: Rust $oldest or newer is needed, from rustup"
 }

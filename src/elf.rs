@@ -3,7 +3,7 @@
 //! It knows no product: whoever wants a function gives its name and that name's hash.
 //!
 //! unsafe: reads the tables of loaded objects.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::libc::auxval;
 use core::ffi::CStr;
@@ -174,6 +174,7 @@ impl Tables {
     /// `gnu_hash` is the object's DT_GNU_HASH table: bucket count, first symbol, filter words, filter shift; the Bloom
     /// filter; the buckets; the hash values, the last one of each bucket odd.
     unsafe fn find_by_gnu_hash(&self, wanted: &Name) -> Option<Code> {
+        // SAFETY: as the caller says; a bucket's last hash value is odd, so the search ends within the table.
         unsafe {
             let [buckets, first, words, shift] = *self.gnu_hash.cast::<[u32; 4]>();
             if buckets == 0 || words == 0 {
@@ -211,6 +212,7 @@ impl Tables {
     /// # Safety
     /// There is a symbol of this index.
     unsafe fn symbol(&self, index: u32, wanted: &Name) -> Option<Code> {
+        // SAFETY: as the caller says; its name lies in the string table, its version in the table of the same length.
         unsafe {
             let symbol = &*self.symbols.add(index as usize);
             let undefined = symbol.st_shndx == 0 || symbol.st_value == 0;

@@ -1,7 +1,7 @@
 //! What the environment says to the library, and whether it may be believed.
 //!
 //! unsafe: the environment is a C array.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::libc::{auxval, environment};
 use core::ffi::{CStr, c_char};

@@ -1,7 +1,7 @@
 //! The program's `errno`: read after a real call failed, and put back where libc may have changed it.
 //!
 //! unsafe: dereferences the pointer that libc gives.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::libc::errno_location;
 use core::ffi::c_int;

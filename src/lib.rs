@@ -35,7 +35,7 @@ mod summary;
 
 ctor::declarative::ctor! {
     // SAFETY: what the constructor calls is ready for any state of the process: start-up checks what libc knows.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "declared through a macro that says so")]
     #[ctor(unsafe)]
     fn constructor() {
         start::start();

@@ -13,7 +13,7 @@
 //! The functions that the hooks stand before are no imports: [`crate::real`] finds them in the loaded objects.
 //!
 //! unsafe: foreign functions and variables.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 

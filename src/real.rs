@@ -8,7 +8,7 @@
 //! so there is nothing to check on the hot path. Slots are only ever set to the same values: no order is needed.
 //!
 //! unsafe: makes a function of an address.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::elf::{Name, Object};
 use crate::errno;

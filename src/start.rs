@@ -4,7 +4,7 @@
 //! hook before that: then that call does it ([`first_call`]), on the same path.
 //!
 //! unsafe: the configuration is read once, and here; libc's sigaction is called.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::environment::for_each_variable;
 use crate::errno;
@@ -69,7 +69,7 @@ pub fn start() {
         pipeline::start();
         report::start();
         if config::settings().eager {
-            real::table().iter().for_each(|symbol| symbol.let_ask_first());
+            real::table().iter().for_each(real::Symbol::let_ask_first);
         }
         let net = install_handler();
         STATE.store(ACTIVE, Release);

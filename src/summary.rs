@@ -1,7 +1,7 @@
 //! At exit: one line that accounts for every event, if there was any event to log.
 //!
 //! unsafe: an entry of .fini_array, which the dynamic linker calls.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::start;
 use nopipe_core::settings::Log;

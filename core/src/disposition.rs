@@ -35,7 +35,9 @@ const TRIES: usize = if cfg!(loom) { 20 } else { 1000 };
 pub struct Action {
     /// SIG_DFL (0), SIG_IGN (1) or the address of a function.
     pub handler: u64,
+    /// `SA_*`, sigaction(2).
     pub flags: u64,
+    /// Where the handler returns to; set with `SA_RESTORER` only, 0 otherwise.
     pub restorer: u64,
     /// Signal 1 is bit 0.
     pub mask: u64,

@@ -11,8 +11,10 @@ use log::kv::{self, Key, Source, Value, VisitSource};
 /// The encoding of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
+    /// logfmt: `key=value`, quoted where needed.
     #[default]
     Text,
+    /// One JSON object a line.
     Json,
 }
 

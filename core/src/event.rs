@@ -17,16 +17,27 @@ pub const PRIORITY: &str = "priority";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Call {
+    /// write(2), stdio included.
     Write,
+    /// writev(2).
     Writev,
+    /// pwritev2(2).
     Pwritev2,
+    /// send(2).
     Send,
+    /// sendto(2).
     Sendto,
+    /// sendmsg(2).
     Sendmsg,
+    /// sendmmsg(2).
     Sendmmsg,
+    /// sendfile(2).
     Sendfile,
+    /// splice(2).
     Splice,
+    /// tee(2).
     Tee,
+    /// vmsplice(2).
     Vmsplice,
     /// A call that no known function made: a raw system call, or a call inside libc.
     Libc,
@@ -76,9 +87,13 @@ impl Call {
 /// The kind of the descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
+    /// tcp(7).
     Tcp,
+    /// Multipath TCP, IPPROTO_MPTCP.
     Mptcp,
+    /// sctp(7).
     Sctp,
+    /// udp(7), connected.
     Udp,
     /// AF_UNIX, SOCK_STREAM.
     Unix,
@@ -86,8 +101,11 @@ pub enum Transport {
     Seqpacket,
     /// AF_UNIX, SOCK_DGRAM.
     Dgram,
+    /// vsock(7).
     Vsock,
+    /// pipe(7), fifo(7).
     Pipe,
+    /// A socket of another family or protocol.
     Other,
 }
 
@@ -127,10 +145,15 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Priority {
+    /// `LOG_ERR`.
     Error = 3,
+    /// `LOG_WARNING`.
     Warning = 4,
+    /// `LOG_NOTICE`.
     Notice = 5,
+    /// `LOG_INFO`.
     Info = 6,
+    /// `LOG_DEBUG`.
     Debug = 7,
 }
 
@@ -148,8 +171,11 @@ impl Priority {
 
 /// Which process wrote a line, and when.
 pub struct Stamp<'a> {
+    /// The process.
     pub pid: i32,
+    /// The thread, gettid(2).
     pub tid: i32,
+    /// The program: program_invocation_short_name(3) at start-up, reduced to `[A-Za-z0-9._-]`.
     pub program: &'a str,
     /// RFC 3339, [`crate::time::rfc3339`].
     pub time: Line<32>,
@@ -177,7 +203,9 @@ impl Stamp<'_> {
 
 /// The process at the other end of a unix socket, SO_PEERCRED in unix(7).
 pub struct Credentials {
+    /// The process; it may be gone.
     pub pid: u32,
+    /// Its effective user when the connection was made.
     pub uid: u32,
     /// `/proc/PID/comm`; empty if the process is gone.
     pub comm: Line<16>,
@@ -185,6 +213,7 @@ pub struct Credentials {
 
 /// What could be found out about a failed connection.
 pub struct Connection {
+    /// The kind of the descriptor.
     pub transport: Transport,
     /// Why the call failed.
     pub cause: Cause,
@@ -206,11 +235,17 @@ pub struct Connection {
 
 /// What happened to one connection, at its first failure.
 pub struct Event<'a> {
+    /// Which process writes the line, and when.
     pub stamp: Stamp<'a>,
+    /// How much it matters.
     pub priority: Priority,
+    /// The call that failed.
     pub call: Call,
+    /// Its descriptor.
     pub fd: i32,
+    /// Its error, a positive number.
     pub errno: i32,
+    /// What could be learned of the connection.
     pub connection: &'a Connection,
     /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
     pub cookie: Line<16>,
@@ -240,8 +275,8 @@ impl kv::Source for Event<'_> {
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.connection.transport.name().into()))?;
         if let Some(peer) = &self.connection.credentials {
-            pair("peer_pid", Some((peer.pid as u64).into()))?;
-            pair("peer_uid", Some((peer.uid as u64).into()))?;
+            pair("peer_pid", Some(u64::from(peer.pid).into()))?;
+            pair("peer_uid", Some(u64::from(peer.uid).into()))?;
             pair("peer_comm", some_text(&peer.comm))?;
         }
         pair("rtt_us", self.connection.rtt_us.map(Value::from))?;
@@ -273,7 +308,9 @@ fn visit_endpoint<'kvs>(
 
 /// What the library reports about itself: a setting that it cannot read, a symbol that it does not find.
 pub struct Notice<'a> {
+    /// Which process writes the line, and when.
     pub stamp: Stamp<'a>,
+    /// How much it matters.
     pub priority: Priority,
     /// Keys of [`crate::fields::FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],

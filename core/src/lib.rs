@@ -5,7 +5,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`line`] | a text buffer of fixed size |
+//! | [`mod@line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`cause`] | why a call failed; which errors say that the other end is gone |
 //! | [`event`] | what is told of one vanished peer |
@@ -24,6 +24,9 @@
 //! | [`time`] | RFC 3339 |
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
+// A new variant must be thought of wherever its enum is matched; and nothing here may panic.
+#![warn(clippy::wildcard_enum_match_arm)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
 
 pub mod cause;
 pub mod disposition;

@@ -20,42 +20,42 @@ impl<const N: usize> Line<N> {
 
     /// Appends `text`, up to the last whole character that fits.
     pub fn push_str(&mut self, text: &str) {
-        self.writer().push_str(text)
+        self.writer().push_str(text);
     }
 
     /// Appends one character.
     pub fn push(&mut self, c: char) {
-        self.writer().push(c)
+        self.writer().push(c);
     }
 
     /// Appends `n` in decimal.
     pub fn push_u64(&mut self, n: u64) {
-        self.writer().push_u64(n)
+        self.writer().push_u64(n);
     }
 
     /// Appends `n` in decimal with at least `width` digits, zeros in front.
     pub fn push_padded(&mut self, n: u64, width: u32) {
-        self.writer().push_padded(n, width)
+        self.writer().push_padded(n, width);
     }
 
     /// Appends `n` in lower-case hexadecimal without leading zeros.
     pub fn push_hex(&mut self, n: u64) {
-        self.writer().push_hex(n)
+        self.writer().push_hex(n);
     }
 
     /// Appends bytes that are not text, all or nothing; [`Line::as_str`] may return an empty string from then on.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
-        self.writer().push_bytes(bytes)
+        self.writer().push_bytes(bytes);
     }
 
     /// Appends bytes that should be UTF-8; each byte that is not becomes `?`.
     pub fn push_lossy(&mut self, bytes: &[u8]) {
-        self.writer().push_lossy(bytes)
+        self.writer().push_lossy(bytes);
     }
 
     /// Cuts the line to at most `len` bytes; what is cut counts as lost. `len` must lie between two characters.
     pub fn truncate(&mut self, len: usize) {
-        self.writer().truncate(len)
+        self.writer().truncate(len);
     }
 
     /// A writer that appends to the line.

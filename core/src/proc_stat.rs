@@ -20,7 +20,7 @@ pub struct ProcStat {
 
 impl ProcStat {
     /// Nothing was read yet.
-    #[allow(clippy::new_without_default)]
+    #[allow(clippy::new_without_default, reason = "new is const, and the only way in")]
     pub const fn new() -> Self {
         ProcStat {
             field: 0,

@@ -114,7 +114,7 @@ impl Counter {
 
 impl Block {
     /// All zero: no process has signed it.
-    #[allow(clippy::new_without_default)]
+    #[allow(clippy::new_without_default, reason = "const under core, not under loom")]
     pub const fn new() -> Self {
         Block {
             magic: AtomicU64::new(0),
@@ -206,7 +206,9 @@ pub struct Snapshot {
 pub struct LastPeer {
     /// Nanoseconds since the epoch.
     pub time: u64,
+    /// Why the call failed.
     pub cause: Cause,
+    /// Its address, as the field `peer` shows it.
     pub name: Line<NAME>,
 }
 

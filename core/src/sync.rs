@@ -14,12 +14,12 @@ pub use loom::sync::atomic::{AtomicU64, fence};
 macro_rules! constructor {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident() -> Self $body:block) => {
         #[cfg(not(loom))]
-        #[allow(clippy::new_without_default)]
+        #[allow(clippy::new_without_default, reason = "a static is made by name, never by default")]
         $(#[$doc])*
         $visibility const fn $name() -> Self $body
 
         #[cfg(loom)]
-        #[allow(clippy::new_without_default)]
+        #[allow(clippy::new_without_default, reason = "a static is made by name, never by default")]
         $visibility fn $name() -> Self $body
     };
 }

@@ -12,7 +12,9 @@ use libc::tcp_info;
 pub struct State(pub u8);
 
 impl State {
+    /// Connected, both ways open.
     pub const ESTABLISHED: State = State(1);
+    /// Connecting: the SYN is on its way.
     pub const SYN_SENT: State = State(2);
     /// The program has shut down its writing, the peer has not acknowledged the FIN.
     pub const FIN_WAIT1: State = State(4);

@@ -16,7 +16,9 @@ const TRIES: usize = 100;
 /// The limit: `burst` lines at once, then `per_second` lines a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
+    /// Lines at once, 1 to [`LARGEST`].
     pub burst: u32,
+    /// Lines a second after that, 1 to [`LARGEST`].
     pub per_second: u32,
 }
 

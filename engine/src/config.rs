@@ -3,7 +3,7 @@
 //! What the environment says is handed in: this crate asks no libc for it.
 //!
 //! unsafe: the cell is written by start-up alone, before anybody else may look.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering::*};

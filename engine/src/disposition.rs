@@ -33,7 +33,7 @@
 //! A program's handler is called from ours, which holds nothing at that moment: the program's handler may longjmp.
 //!
 //! unsafe: calls the program's handler.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::{config, process};
 use core::ffi::{c_int, c_void};
@@ -220,7 +220,7 @@ pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut 
             SIG_DFL => return die(),
             _ => {}
         }
-        if program.flags & SA_RESETHAND as u32 as u64 != 0 {
+        if program.flags & u64::from(SA_RESETHAND as u32) != 0 {
             // Like the kernel: only the handler changes.
             let reset = Action {
                 handler: SIG_DFL,

@@ -4,7 +4,7 @@
 //! it calls the program's handler, which may longjmp.
 //!
 //! unsafe: a signal handler.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::origin::Origin;
 use crate::{arch, disposition, failure};

@@ -6,7 +6,7 @@
 //! its arguments are there. Everything that looks like nothing in particular is spared.
 //!
 //! unsafe: reads what the kernel passes to a handler, and the code before an address.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::arch::{self, Interrupted};
 use crate::channel::Channel;

@@ -3,7 +3,7 @@
 //! ([`nopipe_core::stats`]).
 //!
 //! unsafe: an exported symbol.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use nopipe_core::stats::{Block, Counter};
@@ -26,7 +26,7 @@ const _: () = assert!(size_of::<Own>() == SIZE);
 
 /// The page.
 #[unsafe(no_mangle)]
-#[allow(non_upper_case_globals)]
+#[allow(non_upper_case_globals, reason = "a C name, which others look for")]
 pub static nopipe_stats: Own = Own {
     block: Block::new(),
     untold: [const { AtomicU64::new(0) }; 2],

@@ -12,7 +12,7 @@
 //! Before Linux 4.14 the kernel does not offer this, and a vfork child is taken for a forked one.
 //!
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::page::{self, nopipe_stats};
 use crate::seccomp;

@@ -1,7 +1,7 @@
 //! connect(2): remembers the address of a failed or unfinished connect, because the kernel forgets it.
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::hook;
 use crate::{errno, start};

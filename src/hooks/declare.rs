@@ -1,7 +1,7 @@
 //! How a hook is declared, and what each does on failure.
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use crate::{errno, start};
 use core::ffi::c_int;
@@ -20,7 +20,7 @@ macro_rules! hook {
         $(, makes $call:ident)? $(, to $out:ident)? ) => {
         #[doc = concat!("The hook of `", stringify!($name), "`.")]
         pub mod $name {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "not every hook needs all of its family's")]
             use super::*;
 
             /// The C prototype.

@@ -4,7 +4,7 @@
 //! the stack), so a function with a fixed number of arguments can pass them on.
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::hook;
 use core::ffi::{c_int, c_long, c_ulong};
@@ -28,7 +28,7 @@ unsafe fn on_prctl(real: prctl::Function, option: c_int, a: c_ulong, b: c_ulong,
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // as many as syscall(2) has
+#[allow(clippy::too_many_arguments, reason = "as many as syscall(2) has")]
 unsafe fn on_syscall(
     real: syscall::Function,
     number: c_long,

@@ -1,7 +1,7 @@
 //! send(2), sendto(2), sendmsg(2), sendmmsg(2).
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::connect::not_connected;
 use super::declare::{failed, hook};

@@ -5,7 +5,7 @@
 //! siginterrupt(3).
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::hook;
 use crate::{errno, start};

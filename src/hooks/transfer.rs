@@ -2,7 +2,7 @@
 //! can be a dead end.
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::{failed, hook};
 use core::ffi::{c_int, c_uint};

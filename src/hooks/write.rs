@@ -1,7 +1,7 @@
 //! write(2), writev(2), pwritev2(2).
 //!
 //! unsafe: exported C functions.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::{failed, hook};
 use core::ffi::{c_int, c_void};

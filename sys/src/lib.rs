@@ -6,8 +6,8 @@
 //!
 //! unsafe: system calls.
 #![cfg_attr(not(test), no_std)]
-#![deny(unsafe_op_in_unsafe_fn)]
-#![warn(missing_docs)]
+// Nothing here may panic.
+#![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
 
 use core::ffi::{CStr, c_int, c_long, c_short};
 use core::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use syscalls::{Sysno, raw_syscall};
 /// Declares the calls that this crate may make: their numbers for the functions below, their names for other crates.
 macro_rules! calls {
     ($($name:ident)*) => {
-        #[allow(non_upper_case_globals)]
+        #[allow(non_upper_case_globals, reason = "named as the kernel names its calls")]
         mod number {
             use syscalls::Sysno;
             $(pub const $name: Sysno = Sysno::$name;)*

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 pub fn c_program(name: &str) -> PathBuf {
     static BUILD: OnceLock<PathBuf> = OnceLock::new();
     BUILD
-        .get_or_init(|| make(&crate::workspace().join("c-tests")))
+        .get_or_init(|| make(&crate::paths::workspace().join("c-tests")))
         .join(name)
 }
 

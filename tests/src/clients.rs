@@ -34,6 +34,7 @@ pub enum Departure {
 }
 
 impl Departure {
+    /// Every one.
     pub const ALL: [Departure; 4] = [
         Departure::Reset,
         Departure::CloseUnread,
@@ -95,6 +96,7 @@ pub fn half_close(server: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
 /// The fates of the clients of a [`storm`].
 #[derive(Debug, Default)]
 pub struct Storm {
+    /// The addresses of the clients that vanished, as the server saw them.
     pub vanished: Vec<SocketAddr>,
     /// The number of clients that stayed and got the whole response.
     pub served: usize,

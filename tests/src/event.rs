@@ -11,7 +11,9 @@ pub const SUMMARY: &str = "libnopipe: summary";
 /// One line: the words before the first `key=value`, and the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// The words before the first field.
     pub message: String,
+    /// The fields, by name, unquoted.
     pub fields: BTreeMap<String, String>,
 }
 

@@ -1,7 +1,7 @@
 //! The test harness of libnopipe: it builds the library, runs programs bare and preloaded, and reads the events.
 //!
 //! * [`suite`] is a list of tests (name, needs, test), and [`need`] what a test needs from the machine;
-//! * [`library`](library()) builds `libnopipe.so` and reports which build it is, so that no test runs a stale one;
+//! * [`mod@library`] builds `libnopipe.so` and reports which build it is, so that no test runs a stale one;
 //! * [`run`] runs a command that can neither hang the tests nor outlive them;
 //! * [`event`] reads the library's log;
 //! * [`c_program`] builds the programs of `c-tests/`;
@@ -28,6 +28,7 @@ pub mod event;
 pub mod library;
 pub mod namespace;
 pub mod need;
+mod paths;
 pub mod program;
 pub mod run;
 pub mod suite;
@@ -35,21 +36,4 @@ pub mod table;
 pub mod wait;
 
 pub use library::{Library, Profile, library};
-
-use std::path::Path;
-use tempfile::TempDir;
-
-/// The root of the workspace.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the test package lies in the workspace")
-}
-
-/// A new empty directory, removed when the guard goes; `name` is part of its name.
-pub fn scratch_dir(name: &str) -> TempDir {
-    tempfile::Builder::new()
-        .prefix(&format!("nopipe-{name}-"))
-        .tempdir()
-        .expect("a temporary directory")
-}
+pub use paths::{scratch_dir, workspace};

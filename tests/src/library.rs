@@ -8,14 +8,19 @@ use std::sync::OnceLock;
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
 
+/// How the library is built: a profile of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
+    /// `cargo build`.
     Dev,
+    /// `cargo build --release`.
     Release,
 }
 
+/// A library that was built, as a file.
 #[derive(Debug)]
 pub struct Library {
+    /// The file, absolute.
     pub path: PathBuf,
     /// The GNU build-id, in hex.
     pub build_id: String,
@@ -68,7 +73,7 @@ fn cargo_build(package: &str, profile: Profile) -> Command {
     let mut command = Command::new(cargo);
     command
         .args(["build", "--package", package])
-        .current_dir(crate::workspace())
+        .current_dir(crate::paths::workspace())
         .env_remove("LD_PRELOAD");
     if profile == Profile::Release {
         command.arg("--release");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// before what `tests/servers/unpack` unpacked. A user's PATH may lack the folders for servers.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let unpacked = crate::workspace().join("target/servers/usr");
+    let unpacked = crate::paths::workspace().join("target/servers/usr");
     ["/usr/bin", "/usr/sbin", "/bin"]
         .map(PathBuf::from)
         .into_iter()

@@ -18,8 +18,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, s
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
+    /// It exited, with this status.
     Exit(i32),
+    /// A signal killed it: its number.
     Signal(i32),
+    /// It was killed here, when its time was up.
     TimedOut,
 }
 
@@ -45,8 +48,11 @@ impl From<ExitStatus> for End {
 /// What a command did.
 #[derive(Debug)]
 pub struct Outcome {
+    /// How it ended.
     pub end: End,
+    /// What it wrote on standard output; bytes that are no UTF-8 are replaced.
     pub stdout: String,
+    /// The same for standard error.
     pub stderr: String,
 }
 
@@ -111,6 +117,7 @@ impl Process {
         Ok(Process { child, pid })
     }
 
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

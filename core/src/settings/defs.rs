@@ -1,6 +1,6 @@
 //! The settings, each declared once. `mod.rs` says how to add one.
 
-use super::Setting;
+use super::declaration::Declaration;
 use super::value::{Words, decimal, set, words};
 use crate::encode::Format;
 use crate::event::Priority;
@@ -9,6 +9,9 @@ use crate::runaway::DEFAULT_LIMIT;
 #[cfg(test)]
 use crate::runaway::LARGEST_LIMIT;
 use crate::throttle::Rate;
+
+/// The declaration of one of [`Settings`].
+pub type Setting = Declaration<Settings>;
 
 /// Every setting, in the order of the pages.
 pub const SETTINGS: [Setting; 9] = [LOG, FORMAT, LEVEL, RATE, PIPES, HANDLERS, RUNAWAY, EAGER, ONLY];

@@ -16,49 +16,14 @@
 //! The declarations are constants, not statics: the library keeps only what it looks at, the `Entry` of each. The texts
 //! for the pages stay out of it.
 
+mod declaration;
 mod defs;
 mod value;
 
-pub use defs::{Handlers, LONGEST, Log, Pipes, Runaway, SETTINGS, Settings, reduced};
+pub use declaration::Declaration;
+pub use defs::{Handlers, LONGEST, Log, Pipes, Runaway, SETTINGS, Setting, Settings, reduced};
 
 use crate::text::{Piece, Text};
-
-/// The declaration of one setting.
-#[derive(Clone, Copy)]
-pub struct Setting {
-    /// The environment variable: `NOPIPE_` and the setting's own name.
-    pub name: &'static str,
-    /// The values that are taken as they are.
-    pub words: &'static [&'static str],
-    /// The values in which a part is to be filled in. That part is in capitals: `file:PATH`.
-    pub forms: &'static [&'static str],
-    /// What the parts of [`Setting::forms`] may be; empty if that says itself.
-    pub parts: &'static str,
-    /// The value that does the same as no value; empty if no value does.
-    pub default: &'static str,
-    /// What the setting does: one sentence, Markdown with nothing but `code`.
-    pub summary: &'static str,
-    /// The rest that an operator should know: a paragraph, Markdown as above.
-    pub meaning: &'static str,
-    /// A value that is not the default.
-    pub example: &'static str,
-    /// Takes a value that is not empty. `None`: it is none of the allowed ones, and nothing was changed.
-    parse: fn(&mut Settings, &[u8]) -> Option<()>,
-}
-
-impl Setting {
-    /// The name without `NOPIPE_`: `LOG`. The launcher's option is this in lower case.
-    pub const fn short_name(&self) -> &'static str {
-        self.name.split_at(PREFIX.len()).1
-    }
-
-    /// All values, words first: `auto`, ..., `file:PATH`.
-    pub fn values(&self) -> impl Iterator<Item = &'static str> {
-        self.words.iter().chain(self.forms).copied()
-    }
-}
-
-const PREFIX: &str = "NOPIPE_";
 
 /// Why a setting was rejected; its default holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +126,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::declaration::PREFIX;
     use super::*;
 
     fn allowed(setting: &Setting) -> &'static str {

@@ -2,7 +2,8 @@
 //!
 //! To add a CPU: a file with `SYSCALL`, `interrupted` and `stack`, and a line here.
 
-use core::ffi::c_int;
+mod interrupted;
+pub use interrupted::Interrupted;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -13,22 +14,3 @@ pub use x86_64::{SYSCALL, interrupted, stack};
 mod other;
 #[cfg(not(target_arch = "x86_64"))]
 pub use other::{SYSCALL, interrupted, stack};
-
-/// The registers of a thread that a signal interrupted, read as those of a system call that is about to return.
-#[derive(Clone, Copy, Debug)]
-pub struct Interrupted {
-    /// The address of the next instruction.
-    pub at: usize,
-    /// What the call returns: a negated errno, or a count.
-    pub result: i64,
-    /// Its first three arguments, as whole registers.
-    pub arguments: [i64; 3],
-}
-
-impl Interrupted {
-    /// The argument of this index as the kernel takes a descriptor or a pid: the upper half of the register may hold
-    /// anything.
-    pub fn int(&self, index: usize) -> c_int {
-        self.arguments.get(index).copied().unwrap_or(-1) as c_int
-    }
-}

@@ -1,7 +1,7 @@
 //! A CPU whose registers we do not read: every SIGPIPE of a failed call looks like nothing in particular, and the hooks
 //! report what they see.
 
-use super::Interrupted;
+use super::interrupted::Interrupted;
 use core::ffi::c_void;
 
 /// No instruction is known.
@@ -11,7 +11,7 @@ pub const SYSCALL: &[u8] = &[];
 ///
 /// # Safety
 /// None: nothing is read. (Unsafe as on the other CPUs.)
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "as on the other CPUs")]
 pub unsafe fn interrupted(_context: *const c_void) -> Option<Interrupted> {
     None
 }
@@ -20,7 +20,7 @@ pub unsafe fn interrupted(_context: *const c_void) -> Option<Interrupted> {
 ///
 /// # Safety
 /// None: nothing is read. (Unsafe as on the other CPUs.)
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "as on the other CPUs")]
 pub unsafe fn stack(_context: *const c_void) -> usize {
     let here = 0_u8;
     &raw const here as usize

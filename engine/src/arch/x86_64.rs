@@ -1,9 +1,9 @@
 //! x86-64: the kernel keeps every register of a system call but RAX (its result), RCX and R11.
 //!
 //! unsafe: reads the context that the kernel passes to a handler.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 
-use super::Interrupted;
+use super::interrupted::Interrupted;
 use core::ffi::{c_int, c_void};
 
 /// The `syscall` instruction, which stands before the address where a system call returns to.

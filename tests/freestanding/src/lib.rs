@@ -9,7 +9,7 @@
 //!
 //! unsafe: a program's start, raw system calls, the functions that the compiler calls.
 #![no_std]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "as the head says")]
 #![cfg(target_arch = "x86_64")]
 
 mod memory;

@@ -10,8 +10,8 @@ use core::arch::asm;
 pub unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: as the caller says; the direction flag is clear in every function (System V ABI).
     unsafe {
-        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags))
-    };
+        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+    }
     to
 }
 
@@ -31,8 +31,8 @@ pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> 
         // SAFETY: from the end, so nothing is overwritten before it is read. The barrier keeps the compiler from making
         // a call of this very function out of the loop.
         unsafe {
-            asm!("mov {byte}, [{from}]", "mov [{to}], {byte}", byte = out(reg_byte) _, from = in(reg) from.add(rest), to = in(reg) to.add(rest), options(nostack))
-        };
+            asm!("mov {byte}, [{from}]", "mov [{to}], {byte}", byte = out(reg_byte) _, from = in(reg) from.add(rest), to = in(reg) to.add(rest), options(nostack));
+        }
     }
     to
 }
@@ -45,8 +45,8 @@ pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> 
 pub unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
     // SAFETY: as the caller says.
     unsafe {
-        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack, preserves_flags))
-    };
+        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack, preserves_flags));
+    }
     to
 }
 

@@ -10,10 +10,10 @@ use nopipe_tests::clients::Departure;
 use nopipe_tests::suite::ensure;
 use serde_json::Value;
 
+use crate::case::{Test, test};
 use crate::journal::{PEER_VANISHED, field, number};
 use crate::machine::{Machine, wait_for};
 use crate::unit::{JOIN, SERVER, Unit};
-use crate::{Test, test};
 
 const CLIENTS: usize = 600;
 

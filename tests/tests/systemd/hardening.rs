@@ -5,10 +5,10 @@ use nopipe_tests::clients::Departure;
 use nopipe_tests::event::Event;
 use nopipe_tests::suite::ensure;
 
+use crate::case::{Test, dies, test};
 use crate::journal::{PEER_VANISHED, field};
 use crate::machine::{Machine, wait_for};
 use crate::unit::Unit;
-use crate::{Test, dies, test};
 
 /// How the event reaches the journal.
 #[derive(Clone, Copy)]

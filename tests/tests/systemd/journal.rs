@@ -10,9 +10,9 @@ use nopipe_tests::suite::ensure;
 use nopipe_tests::workspace;
 use serde_json::Value;
 
+use crate::case::{Test, test};
 use crate::machine::Machine;
 use crate::unit::{PROGRAM, SERVER, Unit};
-use crate::{Test, test};
 
 /// Matches every event of a connection.
 pub const PEER_VANISHED: &str = "MESSAGE_ID=5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";

@@ -1,6 +1,7 @@
 //! A legacy server under a real systemd and journald. Bare it dies of SIGPIPE; with the drop-in it lives, and the journal
 //! names the clients that left. The same holds in hardened units.
 
+mod case;
 mod flood;
 mod hardening;
 mod journal;
@@ -9,33 +10,14 @@ mod unit;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::Duration;
 
 use nopipe_tests::Profile;
 use nopipe_tests::clients::Departure;
 use nopipe_tests::suite::{Suite, ensure};
 
+use case::{Test, dies, test};
 use machine::{Machine, wait_for};
 use unit::Unit;
-
-/// A little more than two of the server's ticks: it notices a vanished client within this time.
-const TICKS: Duration = Duration::from_millis(250);
-
-/// A test of the machine, and its name.
-struct Test {
-    name: String,
-    run: Box<Run>,
-}
-
-type Run = dyn Fn(&Machine) -> Result<(), String> + Send;
-
-fn test(name: impl Into<String>, run: impl Fn(&Machine) -> Result<(), String> + Send + 'static) -> Test {
-    Test {
-        name: name.into(),
-        run: Box::new(run),
-    }
-}
 
 fn main() -> ExitCode {
     let mut suite = Suite::new("systemd");
@@ -124,19 +106,4 @@ fn keeps_preload(machine: &Machine) -> Result<(), String> {
     let maps = machine.run(&format!("cat /proc/{}/maps", unit.fate()?.main_pid))?;
     let loaded = |name| maps.lines().any(|line| line.ends_with(name));
     ensure(loaded("/libpcprofile.so") && loaded("/libnopipe.so"), &maps)
-}
-
-/// Bare, SIGPIPE kills the server when a client vanishes, at the latest after a few: a reset that comes between the two
-/// writes of a tick gives an error and no signal.
-fn dies(unit: &Unit) -> Result<(), String> {
-    let fate = wait_for("the bare server's end", || {
-        // An error means that the server has died meanwhile.
-        let _ = unit.client_vanishes(Departure::Reset);
-        thread::sleep(TICKS);
-        Ok(Some(unit.fate()?).filter(|fate| !fate.active))
-    })?;
-    ensure(
-        (fate.code, fate.status) == (libc::CLD_KILLED, libc::SIGPIPE),
-        format!("{fate:?}"),
-    )
 }
