@@ -136,16 +136,15 @@ impl Writer<'_> {
     /// Appends `n` in decimal.
     #[inline(never)]
     pub fn push_u64(&mut self, n: u64) {
-        let mut started = false;
+        // The first digit's unit: most numbers are short, and a division takes long.
+        let mut unit = 1_u64;
+        while n / 10 >= unit {
+            unit *= 10;
+        }
         let mut rest = n;
-        let mut unit = 10_000_000_000_000_000_000_u64;
         while unit > 0 {
-            let digit = (rest / unit) as u8;
+            self.push((b'0' + (rest / unit) as u8) as char);
             rest %= unit;
-            if digit > 0 || started || unit == 1 {
-                started = true;
-                self.push((b'0' + digit) as char);
-            }
             unit /= 10;
         }
     }
