@@ -16,6 +16,7 @@
 //! | [`table`] | which connections were reported; which targets `connect` was given |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
 //! | [`proc_stat`] | `/proc/PID/stat`: a process's parent, and when it was started |
+//! | [`versioned`] | a few words that are written whole or not at all |
 //! | [`disposition`] | the SIGPIPE action that the program believes in |
 //! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
@@ -38,3 +39,4 @@ pub mod table;
 pub mod tcp_info;
 pub mod throttle;
 pub mod time;
+pub mod versioned;
