@@ -1,10 +1,11 @@
 //! The pure logic of libnopipe, shared by the library, the launcher, tests, benches and fuzzers.
 //!
-//! Nothing here makes a system call, allocates, locks or holds unsafe code, so all of it can run in a signal handler.
+//! Nothing here makes a system call, allocates, locks or holds unsafe code, so all of it can run in a signal handler. The
+//! crate `libc` gives layouts and constants only.
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`line`] | a text buffer of fixed size |
+//! | [`mod@line`] | a text buffer of fixed size |
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`cause`] | why a call failed; which errors say that the other end is gone |
 //! | [`event`] | what is told of one vanished peer; the table of its fields |
