@@ -2,12 +2,12 @@
 
 use crate::line::{Line, Writer};
 
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+const AF_UNIX: u16 = libc::AF_UNIX as u16;
+const AF_INET: u16 = libc::AF_INET as u16;
+const AF_INET6: u16 = libc::AF_INET6 as u16;
 
-/// Offset of `sun_path` in `struct sockaddr_un`, unix(7).
-const SUN_PATH: usize = 2;
+/// Where the name of a unix socket begins, unix(7).
+const SUN_PATH: usize = core::mem::offset_of!(libc::sockaddr_un, sun_path);
 
 /// One end of a connection, as text: `203.0.113.7:51234`, `[2001:db8::1]:443`, `/run/app.sock`, `@abstract`,
 /// `unnamed` (a unix socket without a name), `pipe:[4711]`, `unknown`.

@@ -1,7 +1,7 @@
 //! The pure logic of libnopipe, shared by the library, the launcher, tests, benches and fuzzers.
 //!
 //! Nothing here makes a system call, allocates, locks or contains unsafe code, so all of it can run in a signal
-//! handler.
+//! handler. The crate `libc` gives layouts and constants only.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -19,6 +19,7 @@
 //! | [`table`] | which connections were reported; the addresses of failed connects |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
 //! | [`proc_stat`] | `/proc/PID/stat`: a process's parent, and when it was started |
+//! | [`versioned`] | a few words that are written whole or not at all |
 //! | [`disposition`] | the SIGPIPE action that the program set and sees |
 //! | [`throttle`] | the rate limit of lines |
 //! | [`time`] | RFC 3339 |
@@ -47,3 +48,4 @@ pub mod tcp_info;
 mod text;
 pub mod throttle;
 pub mod time;
+pub mod versioned;

@@ -1,14 +1,17 @@
 //! The counters of one process, laid out so that another process can read them (`nopipe status`).
 //!
-//! The library exports one [`Block`] as the ELF symbol [`SYMBOL`]. All of it is atomic words that only grow, except the
-//! ring of the last peers. Each entry of the ring has a sequence number, which is odd while the entry is being written
-//! and has another value afterwards. A forked child finds the block all zero and signs it anew. A block that another
-//! process has signed counts as zero.
+//! The library exports one [`Block`] as the ELF symbol [`SYMBOL`]. All of it is atomic words that only grow, but for the
+//! ring of the last peers, whose entries are [`Versioned`]: of two threads that have to write the same entry at the same
+//! moment, one gives up and its peer is missing there. A reader copies the block twice and keeps an entry that did not
+//! change. A forked child finds the block all zero and signs it anew: a block that another process has signed counts as
+//! zero.
 
 use crate::event::Cause;
 use crate::line::Line;
+use crate::sync::{AtomicU64, array, constructor};
+use crate::versioned::{Versioned, agreed, words_of};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
+use core::sync::atomic::{AtomicU32, Ordering::*};
 
 /// The name of the exported block.
 pub const SYMBOL: &str = "nopipe_stats";
@@ -34,20 +37,22 @@ pub struct Block {
     events: [AtomicU64; Cause::COUNT],
     /// In the order of [`Counter`].
     counters: [AtomicU64; Counter::COUNT],
-    /// The number of peers ever entered in the ring.
-    entered: AtomicU64,
-    peers: [Entry; PEERS],
+    peers: Ring<PEERS, ENTRY>,
 }
 
+/// The last `LENGTH` peers, in entries of `WORDS` words: when the peer vanished, in nanoseconds since the epoch; the number
+/// of the cause; the peer's name, zeros after its end.
 #[repr(C)]
-struct Entry {
-    sequence: AtomicU64,
-    /// Nanoseconds since the epoch.
-    time: AtomicU64,
-    cause: AtomicU64,
-    /// The peer's name, padded with zeros.
-    name: [AtomicU64; NAME / 8],
+struct Ring<const LENGTH: usize, const WORDS: usize> {
+    /// Peers ever entered.
+    entered: AtomicU64,
+    entries: [Versioned<WORDS>; LENGTH],
 }
+
+/// Where in an entry the name begins, in words.
+const NAME_AT: usize = 2;
+/// Words of an entry.
+const ENTRY: usize = NAME_AT + NAME / 8;
 
 /// Declares the counters: each with one sentence on what it counts, which is its help text too, its key and its label.
 macro_rules! counters {
@@ -112,26 +117,38 @@ impl Counter {
     pub const COUNT: usize = Self::ALL.len();
 }
 
+impl<const LENGTH: usize, const WORDS: usize> Ring<LENGTH, WORDS> {
+    constructor! {
+        fn new() -> Self {
+            Ring {
+                entered: AtomicU64::new(0),
+                entries: array![Versioned::new(); LENGTH],
+            }
+        }
+    }
+
+    /// Enters one more, in the place of the oldest.
+    fn enter(&self, cause: Cause, peer: &str, time: u64) {
+        let number = self.entered.fetch_add(1, Relaxed);
+        if let Some(entry) = self.entries.get(number as usize % LENGTH.max(1)) {
+            entry.write([time, cause as u64].into_iter().chain(words_of(peer.as_bytes())));
+        }
+    }
+}
+
 impl Block {
-    /// All zero: no process has signed it.
-    #[allow(clippy::new_without_default, reason = "const under core, not under loom")]
-    pub const fn new() -> Self {
-        Block {
-            magic: AtomicU64::new(0),
-            version: AtomicU32::new(0),
-            pid: AtomicU32::new(0),
-            since: AtomicU64::new(0),
-            events: [const { AtomicU64::new(0) }; Cause::COUNT],
-            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
-            entered: AtomicU64::new(0),
-            peers: [const {
-                Entry {
-                    sequence: AtomicU64::new(0),
-                    time: AtomicU64::new(0),
-                    cause: AtomicU64::new(0),
-                    name: [const { AtomicU64::new(0) }; NAME / 8],
-                }
-            }; PEERS],
+    constructor! {
+        /// All zero: nobody has signed it.
+        pub fn new() -> Self {
+            Block {
+                magic: AtomicU64::new(0),
+                version: AtomicU32::new(0),
+                pid: AtomicU32::new(0),
+                since: AtomicU64::new(0),
+                events: array![AtomicU64::new(0); Cause::COUNT],
+                counters: array![AtomicU64::new(0); Counter::COUNT],
+                peers: Ring::new(),
+            }
         }
     }
 
@@ -167,24 +184,7 @@ impl Block {
         if let Some(counter) = self.events.get(cause as usize) {
             counter.fetch_add(1, Relaxed);
         }
-        let number = self.entered.fetch_add(1, Relaxed);
-        let Some(entry) = self.peers.get(number as usize % PEERS) else {
-            return;
-        };
-        // Odd from here on. If another thread has gone around the ring and writes the same entry, neither entry counts.
-        let sequence = entry.sequence.fetch_add(1, Relaxed);
-        fence(Release);
-        entry.time.store(time, Relaxed);
-        entry.cause.store(cause as u64, Relaxed);
-        for (i, word) in entry.name.iter().enumerate() {
-            let mut bytes = [0; 8];
-            for (to, from) in bytes.iter_mut().zip(peer.bytes().skip(i * 8)) {
-                *to = from;
-            }
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
-        entry.sequence.store(sequence | 1, Relaxed);
-        entry.sequence.fetch_add(1, Release);
+        self.peers.enter(cause, peer, time);
     }
 }
 
@@ -229,16 +229,14 @@ impl Snapshot {
         self.counters.get(counter as usize).copied().unwrap_or(0)
     }
 
-    /// Decodes the bytes of a block that was read from process `pid`, as that process itself numbers it.
-    pub fn decode(bytes: &[u8], pid: u32) -> Result<Snapshot, Unreadable> {
-        if bytes.len() < size_of::<Block>() {
+    /// Decodes two copies of a block, made one after the other from the memory of process `pid`, as that process itself
+    /// numbers it. The numbers are those of the second copy; a peer is `None` if the process was writing it meanwhile.
+    pub fn decode(first: &[u8], second: &[u8], pid: u32) -> Result<Snapshot, Unreadable> {
+        if first.len().min(second.len()) < size_of::<Block>() {
             return Err(Unreadable::Short);
         }
-        let word = |offset: usize| match bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
-            Some(word) => u64::from_ne_bytes(*word),
-            None => 0,
-        };
-        let half = |offset: usize| match bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
+        let word = |offset: usize| word_at(second, offset);
+        let half = |offset: usize| match second.get(offset..).and_then(|rest| rest.first_chunk()) {
             Some(half) => u32::from_ne_bytes(*half),
             None => 0,
         };
@@ -252,32 +250,49 @@ impl Snapshot {
         if half(offset_of!(Block, pid)) != pid {
             return Ok(Snapshot::default());
         }
-        let entered = word(offset_of!(Block, entered));
+        let entered = word(offset_of!(Block, peers) + offset_of!(Ring<PEERS, ENTRY>, entered));
         Ok(Snapshot {
             since: word(offset_of!(Block, since)),
             events: core::array::from_fn(|i| word(offset_of!(Block, events) + i * 8)),
             counters: core::array::from_fn(|i| word(offset_of!(Block, counters) + i * 8)),
             peers: core::array::from_fn(|back| {
                 let number = entered.checked_sub(back as u64 + 1)?;
-                let at = offset_of!(Block, peers) + number as usize % PEERS * size_of::<Entry>();
-                if word(at + offset_of!(Entry, sequence)) % 2 == 1 {
-                    return None;
-                }
-                let name = bytes.get(at + offset_of!(Entry, name)..)?.get(..NAME)?;
-                let length = name.iter().position(|&b| b == 0).unwrap_or(NAME);
-                let mut line = Line::new();
-                line.push_lossy(name.get(..length)?);
-                Some(LastPeer {
-                    time: word(at + offset_of!(Entry, time)),
-                    cause: Cause::from_number(word(at + offset_of!(Entry, cause)))?,
-                    name: line,
-                })
+                let entries = offset_of!(Block, peers) + offset_of!(Ring<PEERS, ENTRY>, entries);
+                let at = entries + number as usize % PEERS * size_of::<Versioned<ENTRY>>();
+                let entry = at..at + size_of::<Versioned<ENTRY>>();
+                LastPeer::decode(agreed(first.get(entry.clone())?, second.get(entry)?)?)
             }),
         })
     }
 }
 
-#[cfg(test)]
+impl LastPeer {
+    /// From the words of an entry.
+    fn decode(words: &[u8]) -> Option<LastPeer> {
+        let name = words.get(NAME_AT * 8..)?;
+        let length = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+        let mut line = Line::new();
+        line.push_lossy(name.get(..length)?);
+        Some(LastPeer {
+            time: word_at(words, 0),
+            cause: Cause::from_number(word_at(words, 8))?,
+            name: line,
+        })
+    }
+}
+
+/// The word that begins at this byte; 0 beyond the end.
+fn word_at(bytes: &[u8], offset: usize) -> u64 {
+    match bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
+        Some(word) => u64::from_ne_bytes(*word),
+        None => 0,
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -289,24 +304,26 @@ mod tests {
         put(offset_of!(Block, version), &block.version.load(Relaxed).to_ne_bytes());
         put(offset_of!(Block, pid), &block.pid.load(Relaxed).to_ne_bytes());
         put(offset_of!(Block, since), &block.since.load(Relaxed).to_ne_bytes());
-        let words = block.events.iter().chain(&block.counters).chain([&block.entered]);
+        let words = block.events.iter().chain(&block.counters).chain([&block.peers.entered]);
         let mut at = offset_of!(Block, events);
         for word in words {
             put(at, &word.load(Relaxed).to_ne_bytes());
             at += 8;
         }
-        assert_eq!(at, offset_of!(Block, peers));
-        for entry in &block.peers {
-            for word in [&entry.sequence, &entry.time, &entry.cause]
-                .into_iter()
-                .chain(&entry.name)
-            {
-                put(at, &word.load(Relaxed).to_ne_bytes());
-                at += 8;
-            }
+        for entry in &block.peers.entries {
+            let copy = entry.copy(true);
+            put(at, &copy);
+            at += copy.len();
         }
         assert_eq!(at, size_of::<Block>());
         bytes
+    }
+
+    /// A block that stands still.
+    #[allow(clippy::unwrap_used, reason = "a test that fails by it")]
+    fn read(block: &Block) -> Snapshot {
+        let bytes = bytes_of(block);
+        Snapshot::decode(&bytes, &bytes, 42).unwrap()
     }
 
     #[test]
@@ -319,7 +336,7 @@ mod tests {
         block.event(Cause::Reset, &"x".repeat(200), 99);
         block.add(Counter::Failures, 30);
         block.add(Counter::Undelivered, 12_345);
-        let read = Snapshot::decode(&bytes_of(&block), 42).unwrap();
+        let read = read(&block);
         assert_eq!(read.since, 1000);
         assert_eq!(
             (read.get(Counter::Failures), read.get(Counter::Undelivered)),
@@ -338,19 +355,52 @@ mod tests {
     #[test]
     fn another_process_or_version() {
         let block = Block::new();
-        assert_eq!(Snapshot::decode(&bytes_of(&block), 42).unwrap().since, 0);
-        block.sign(42, 1000);
+        assert_eq!(read(&block).since, 0);
+        block.sign(43, 1000);
         block.add(Counter::Failures, 1);
-        assert_eq!(
-            Snapshot::decode(&bytes_of(&block), 43).unwrap().get(Counter::Failures),
-            0
-        );
+        assert_eq!(read(&block).get(Counter::Failures), 0);
+        let decode = |bytes: &[u8]| Snapshot::decode(bytes, bytes, 43).map(|read| read.get(Counter::Failures));
         let mut bytes = bytes_of(&block);
-        assert_eq!(Snapshot::decode(&bytes[1..], 42).unwrap_err(), Unreadable::Short);
+        assert_eq!(decode(&bytes), Ok(1));
+        assert_eq!(decode(&bytes[1..]), Err(Unreadable::Short));
+        assert_eq!(Snapshot::decode(&bytes[1..], &bytes, 43).err(), Some(Unreadable::Short));
         bytes[offset_of!(Block, version)] = 9;
-        assert_eq!(Snapshot::decode(&bytes, 42).unwrap_err(), Unreadable::Version(9));
+        assert_eq!(decode(&bytes), Err(Unreadable::Version(9)));
         bytes[0] ^= 1;
-        assert_eq!(Snapshot::decode(&bytes, 42).unwrap_err(), Unreadable::NoBlock);
+        assert_eq!(decode(&bytes), Err(Unreadable::NoBlock));
+    }
+
+    /// The process counts on between the copies: the numbers are the later ones, a peer that has changed is left out.
+    #[test]
+    fn two_copies() {
+        let block = Block::new();
+        block.sign(42, 1000);
+        for n in 0..PEERS as u64 {
+            block.event(Cause::Closed, &format!("192.0.2.{n}:80"), n);
+        }
+        let first = bytes_of(&block);
+        block.event(Cause::Reset, "198.51.100.1:80", 99);
+        let second = bytes_of(&block);
+        let read = Snapshot::decode(&first, &second, 42).unwrap();
+        assert_eq!(read.events[Cause::Reset as usize], 1);
+        let times: Vec<_> = read
+            .peers
+            .iter()
+            .map(|peer| peer.as_ref().map(|peer| peer.time))
+            .collect();
+        let unchanged = (1..PEERS as u64).rev().map(Some);
+        assert_eq!(times, [None].into_iter().chain(unchanged).collect::<Vec<_>>());
+    }
+
+    /// A writer takes its number before it writes: until then the entry holds the peer of the last round, or nothing.
+    #[test]
+    fn an_entry_that_is_not_written_yet() {
+        let block = Block::new();
+        block.sign(42, 1000);
+        block.event(Cause::Closed, "192.0.2.1:80", 1);
+        block.peers.entered.store(2, Relaxed);
+        let names: Vec<_> = read(&block).peers.into_iter().flatten().map(|peer| peer.name).collect();
+        assert_eq!(names.iter().map(Line::as_str).collect::<Vec<_>>(), ["192.0.2.1:80"]);
     }
 
     #[test]
@@ -360,7 +410,7 @@ mod tests {
         for (n, counter) in (1..).zip(Counter::ALL) {
             block.add(counter, n);
         }
-        let read = Snapshot::decode(&bytes_of(&block), 42).unwrap();
+        let read = read(&block);
         for (n, counter) in (1..).zip(Counter::ALL) {
             assert_eq!((block.get(counter), read.get(counter)), (n, n), "{counter:?}");
         }
@@ -390,11 +440,12 @@ mod tests {
             offset_of!(Block, since),
             offset_of!(Block, events),
             offset_of!(Block, counters),
-            offset_of!(Block, entered),
             offset_of!(Block, peers),
+            offset_of!(Block, peers) + offset_of!(Ring<PEERS, ENTRY>, entries),
             size_of::<Block>(),
         ];
         assert_eq!(block, [0, 8, 12, 16, 24, 80, 144, 152, 2328]);
+        assert_eq!((size_of::<Versioned<ENTRY>>(), NAME_AT * 8, NAME), (136, 16, 112));
         assert_eq!(
             Counter::ALL,
             [

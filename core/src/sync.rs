@@ -1,6 +1,5 @@
 //! The atomics of the lock-free modules: core's, or under `--cfg loom` those of the model checker, which runs the
-//! tests in `disposition/models.rs` and `table/models.rs` through every order that the memory model allows
-//! (`scripts/loom`).
+//! tests in the files `models.rs` through every order that the memory model allows (`scripts/loom`).
 //!
 //! A loom atomic belongs to one execution of a model, so it has no `const` constructor. The two macros hide that
 //! difference.

@@ -3,7 +3,8 @@
 //! Both are looked up by the connection's key. A hash gives the place, and a newer entry replaces an older one if there
 //! is no room. No operation waits: a thread or a signal handler that comes in between finds each word whole.
 
-use crate::sync::{AtomicU64, array, constructor, fence};
+use crate::sync::{AtomicU64, array, constructor};
+use crate::versioned::{Versioned, words_of};
 use core::sync::atomic::Ordering::*;
 
 /// Entries that compete for the same places.
@@ -59,80 +60,46 @@ impl<const SETS: usize> Seen<SETS> {
 pub const ADDRESS: usize = 28;
 const WORDS: usize = ADDRESS.div_ceil(8);
 
-/// The addresses of failed or unfinished connects, the last one of each socket. If the writer of an entry never comes
-/// back (a longjmp out of a handler), the entry is lost.
+/// The addresses that failed or unfinished connects were headed for, the last one of each socket.
 pub struct Targets<const ENTRIES: usize> {
-    entries: [Target; ENTRIES],
-}
-
-struct Target {
-    /// Goes up by one when a thread begins to write the entry, and again when it is done: odd in between, 0 if the
-    /// entry was never written.
-    version: AtomicU64,
-    key: AtomicU64,
-    words: [AtomicU64; WORDS],
-}
-
-impl Target {
-    constructor! {
-        fn new() -> Self {
-            Target {
-                version: AtomicU64::new(0),
-                key: AtomicU64::new(0),
-                words: array![AtomicU64::new(0); WORDS],
-            }
-        }
-    }
+    /// The key, then the address.
+    entries: [Versioned<{ 1 + WORDS }>; ENTRIES],
 }
 
 impl<const ENTRIES: usize> Targets<ENTRIES> {
     constructor! {
         /// An empty table.
         pub fn new() -> Self {
-            Targets { entries: array![Target::new(); ENTRIES] }
+            Targets { entries: array![Versioned::new(); ENTRIES] }
         }
     }
 
-    fn entry(&self, key: u64) -> Option<&Target> {
+    fn entry(&self, key: u64) -> Option<&Versioned<{ 1 + WORDS }>> {
         self.entries.get(hash(key) as usize % ENTRIES.max(1))
     }
 
     /// Remembers the first 28 bytes of `address` for the socket `key`. If another thread is writing the same entry at
     /// that moment, that thread's address stays.
     pub fn remember(&self, key: u64, address: &[u8]) {
-        let Some(entry) = self.entry(key) else { return };
-        let quiet = entry.version.load(Relaxed) & !1;
-        let begun = entry.version.compare_exchange(quiet, quiet | 1, Acquire, Relaxed);
-        if begun.is_err() {
-            return;
+        if let Some(entry) = self.entry(key) {
+            let address = address.get(..ADDRESS).unwrap_or(address);
+            entry.write(core::iter::once(key).chain(words_of(address)));
         }
-        fence(Release);
-        entry.key.store(key, Relaxed);
-        for (i, word) in entry.words.iter().enumerate() {
-            let mut bytes = [0; 8];
-            for (to, from) in bytes.iter_mut().zip(address.iter().skip(i * 8)) {
-                *to = *from;
-            }
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
-        entry.version.store(quiet.wrapping_add(2), Release);
     }
 
     /// The address remembered for the socket `key`, padded with zeros.
     pub fn recall(&self, key: u64) -> Option<[u8; ADDRESS]> {
-        let entry = self.entry(key)?;
-        let version = entry.version.load(Acquire);
-        if version == 0 || version % 2 != 0 || entry.key.load(Relaxed) != key {
+        let [there, words @ ..] = self.entry(key)?.read()?;
+        if there != key {
             return None;
         }
         let mut address = [0; ADDRESS];
-        for (to, word) in address.chunks_mut(8).zip(&entry.words) {
-            for (to, from) in to.iter_mut().zip(word.load(Relaxed).to_ne_bytes()) {
+        for (to, word) in address.chunks_mut(8).zip(words) {
+            for (to, from) in to.iter_mut().zip(word.to_ne_bytes()) {
                 *to = from;
             }
         }
-        fence(Acquire);
-        (entry.version.load(Relaxed) == version).then_some(address)
+        Some(address)
     }
 }
 

@@ -116,11 +116,14 @@ fn is_library(map: &MemoryMap) -> bool {
 fn read_copy(memory: &File, base: u64, own_pid: u32) -> std::result::Result<Snapshot, String> {
     let Place { address, size } =
         find_symbol(memory, base, stats::SYMBOL).ok_or_else(|| format!("its {LIBRARY} has no counters"))?;
-    let mut bytes = vec![0; size.min(LARGEST)];
-    memory
-        .read_exact_at(&mut bytes, address)
-        .map_err(|error| error.to_string())?;
-    Snapshot::decode(&bytes, own_pid).map_err(|why| match why {
+    // Twice: the process counts on meanwhile, and a peer that it was writing is left out.
+    let copy = || {
+        let mut bytes = vec![0; size.min(LARGEST)];
+        let read = memory.read_exact_at(&mut bytes, address);
+        read.map(|()| bytes).map_err(|error| error.to_string())
+    };
+    let (first, second) = (copy()?, copy()?);
+    Snapshot::decode(&first, &second, own_pid).map_err(|why| match why {
         Unreadable::Version(theirs) => format!(
             "its counters have version {theirs}, but this nopipe reads version {}: use the nopipe that came with that library",
             stats::VERSION

@@ -86,7 +86,7 @@ pub extern "C" fn freestanding_main(arguments: u64) -> ! {
 fn read_page() -> Snapshot {
     // SAFETY: the page is static, and nobody else writes it.
     let bytes = unsafe { core::slice::from_raw_parts((&raw const page::nopipe_stats).cast::<u8>(), page::SIZE) };
-    Snapshot::decode(bytes, sys::getpid() as u32).unwrap_or_default()
+    Snapshot::decode(bytes, bytes, sys::getpid() as u32).unwrap_or_default()
 }
 
 /// As a user of the engine starts it.
