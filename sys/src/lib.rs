@@ -47,6 +47,7 @@ calls! {
     newfstatat
     openat
     ppoll
+    process_vm_readv
     pwritev2
     read
     rt_sigaction
@@ -443,6 +444,29 @@ pub fn raise_sigpipe() {
 pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
     // SAFETY: as the caller says.
     check(unsafe { raw_syscall!(number::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
+}
+
+/// Copies the calling process's own memory at `address` into `buffer`, process_vm_readv(2): `EFAULT` if not all of it can
+/// be read, also where another thread unmaps it meanwhile. (A process may always read itself.)
+pub fn copy_own_memory(address: usize, buffer: &mut [u8]) -> Result<()> {
+    let local = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let remote = [address, buffer.len()];
+    // SAFETY: one struct iovec each; `buffer` is ours to fill, and the kernel checks the other.
+    let copied = check(unsafe {
+        raw_syscall!(
+            number::process_vm_readv,
+            getpid(),
+            &raw const local,
+            1,
+            &raw const remote,
+            1,
+            0
+        )
+    })?;
+    match copied == buffer.len() {
+        true => Ok(()),
+        false => Err(libc::EFAULT),
+    }
 }
 
 /// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the
