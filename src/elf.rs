@@ -8,9 +8,9 @@
 use crate::libc::auxval;
 use core::ffi::CStr;
 
-/// The name of a function that is looked for: at most 15 bytes, and its GNU hash.
+/// The name of a function that is looked for: at most 23 bytes, and its GNU hash.
 pub struct Name {
-    bytes: [u8; 16],
+    bytes: [u8; 24],
     hash: u32,
 }
 
@@ -18,8 +18,8 @@ impl Name {
     /// To be called at compile time.
     pub const fn new(name: &str) -> Self {
         let name = name.as_bytes();
-        assert!(name.len() < 16);
-        let mut bytes = [0; 16];
+        assert!(name.len() < 24);
+        let mut bytes = [0; 24];
         let mut hash = 5381_u32;
         let mut i = 0;
         while i < name.len() {

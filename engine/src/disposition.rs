@@ -35,7 +35,7 @@
 //! unsafe: calls the program's handler.
 #![allow(unsafe_code)]
 
-use crate::{config, process};
+use crate::{config, process, purpose, seccomp};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
@@ -147,6 +147,9 @@ pub fn replace(new: Action) -> Action {
     }
     let (old, _) = PROGRAM.replace(new);
     tell_kernel();
+    if new.handler == SIG_IGN {
+        purpose::dropped();
+    }
     old
 }
 
@@ -156,6 +159,15 @@ fn as_seen_by_program(kernel: Action) -> Action {
         PROGRAM.get().0
     } else {
         kernel
+    }
+}
+
+/// Whether our handler would run if a SIGPIPE arrived now: runtimes replace it by system calls of their own. Under seccomp
+/// of the program's own the kernel is not asked.
+pub fn handler_would_run() -> bool {
+    match seccomp::is_sealed() {
+        true => !is_ignored_by_program(),
+        false => sys::sigaction_sigpipe(None).is_ok_and(|kernel| kernel.handler == our_handler()),
     }
 }
 

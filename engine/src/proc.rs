@@ -60,6 +60,29 @@ pub fn comm(pid: c_int) -> Line<16> {
     comm
 }
 
+/// The process that a pidfd of ours refers to, as proc(5) shows it in `/proc/PID/fdinfo`; `None` if it is no pidfd, or the
+/// process is not of our namespace or has ended, or we cannot look.
+pub fn pid_of_pidfd(fd: c_int) -> Option<c_int> {
+    const FIELD: &[u8] = b"\nPid:\t";
+    let mut name = Line::<20>::new();
+    name.push_str("fdinfo/");
+    name.push_u64(u64::try_from(fd).ok()?);
+    // How much of FIELD was seen; all of it: the digits come.
+    let (mut seen, mut pid) = (0, 0_u64);
+    for_each_byte(sys::getpid(), name.as_str(), |byte| {
+        if seen == FIELD.len() && byte.is_ascii_digit() {
+            pid = pid.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+        } else if seen > FIELD.len() || (seen == FIELD.len() && pid != 0) {
+            seen = FIELD.len() + 1;
+        } else if FIELD.get(seen) == Some(&byte) {
+            seen += 1;
+        } else {
+            seen = usize::from(byte == b'\n');
+        }
+    });
+    c_int::try_from(pid).ok().filter(|&pid| pid > 0)
+}
+
 fn path_of(pid: c_int, name: &str) -> Line<40> {
     let mut path = Line::new();
     path.push_str("/proc/");

@@ -16,6 +16,7 @@
 
 use crate::page::{self, nopipe_stats};
 use crate::seccomp;
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use nopipe_sys as sys;
 
@@ -74,6 +75,18 @@ pub fn is_vfork_child() -> bool {
 /// The process id, as far as it is known without a system call; 0 in a forked child that has not noted its own.
 pub fn known_pid() -> i32 {
     page::block().pid() as i32
+}
+
+/// Whether `pid` may be the calling process's. If the program has put itself under seccomp, getpid(2) is not called, and a
+/// child that was forked since knows only whose child it is: then the answer may be true for another's.
+pub fn may_be_ours(pid: c_int) -> bool {
+    if !seccomp::is_sealed() {
+        return pid == sys::getpid();
+    }
+    match known_pid() {
+        0 => pid != 0 && pid != LAST.load(Relaxed),
+        known => pid == known,
+    }
 }
 
 /// Whether the process was forked from one that started up, and has not called exec since.

@@ -16,6 +16,7 @@
 
 pub mod connect;
 pub mod declare;
+pub mod kill;
 pub mod seccomp;
 pub mod send;
 pub mod signal;

@@ -7,7 +7,9 @@
 #![allow(unsafe_code)]
 
 use super::declare::hook;
+use super::kill::{SYS_PIDFD_SEND_SIGNAL, sending, taken};
 use core::ffi::{c_int, c_long, c_ulong};
+use nopipe_engine::purpose::{self, Target};
 use nopipe_engine::seccomp;
 
 hook!(prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int => on_prctl);
@@ -39,23 +41,41 @@ unsafe fn on_syscall(
     e: c_long,
     f: c_long,
 ) -> c_long {
-    if number == libc::SYS_seccomp && matches!(a, SECCOMP_SET_MODE_STRICT | SECCOMP_SET_MODE_FILTER) {
-        // SAFETY: the caller's arguments; seccomp takes three.
-        let result = unsafe { real(number, a, b, c, d, e, f) };
-        // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
-        if result >= 0 {
-            seccomp::seal();
+    match number {
+        libc::SYS_seccomp | libc::SYS_prctl => {
+            // SAFETY: the caller's arguments; both take fewer than seven.
+            let result = unsafe { real(number, a, b, c, d, e, f) };
+            let seals = match number == libc::SYS_prctl {
+                true => a == libc::PR_SET_SECCOMP.into() && result == 0,
+                // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
+                false => matches!(a, SECCOMP_SET_MODE_STRICT | SECCOMP_SET_MODE_FILTER) && result >= 0,
+            };
+            if seals {
+                seccomp::seal();
+            }
+            result
         }
-        return result;
-    }
-    if number == libc::SYS_prctl && a == libc::PR_SET_SECCOMP.into() {
+        libc::SYS_kill | SYS_PIDFD_SEND_SIGNAL => {
+            let target = match number == libc::SYS_kill {
+                true => Target::Pid(a as c_int),
+                false => Target::Pidfd {
+                    fd: a as c_int,
+                    flags: d as u32,
+                },
+            };
+            let sending = sending(b as c_int, target);
+            // SAFETY: the caller's arguments.
+            let result = unsafe { real(number, a, b, c, d, e, f) };
+            purpose::sent(sending, result == 0);
+            result
+        }
+        libc::SYS_rt_sigtimedwait => {
+            // SAFETY: the caller's arguments.
+            let result = unsafe { real(number, a, b, c, d, e, f) };
+            taken(result as c_int);
+            result
+        }
         // SAFETY: the caller's arguments.
-        let result = unsafe { real(number, a, b, c, d, e, f) };
-        if result == 0 {
-            seccomp::seal();
-        }
-        return result;
+        _ => unsafe { real(number, a, b, c, d, e, f) },
     }
-    // SAFETY: the caller's arguments.
-    unsafe { real(number, a, b, c, d, e, f) }
 }

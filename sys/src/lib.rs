@@ -34,6 +34,7 @@ calls! {
     connect
     fstat
     getpeername
+    getpgid
     getpid
     getppid
     getsid
@@ -106,6 +107,12 @@ pub fn getpid() -> c_int {
 pub fn getppid() -> c_int {
     // SAFETY: no arguments, always succeeds.
     unsafe { raw_syscall!(number::getppid) as c_int }
+}
+
+/// getpgid(2) of the calling process: its process group.
+pub fn getpgid() -> c_int {
+    // SAFETY: always succeeds for the calling process.
+    unsafe { raw_syscall!(number::getpgid, 0) as c_int }
 }
 
 /// Whether two processes share their memory, kcmp(2); false if kcmp is not permitted.
