@@ -28,7 +28,12 @@
 //! writer always sets the newest action, whichever threads or handlers came in between. Between the two steps a signal
 //! meets the new action with the old mask.
 //!
-//! A vfork child shares its parent's memory but not its dispositions: there only the kernel's action is set.
+//! # A vfork child
+//!
+//! It shares its parent's memory but not its dispositions: there only the kernel's action is set. If the program has put
+//! itself under seccomp, nobody may ask whether this is a vfork child; only rt_sigaction(2) may be called, where the program
+//! calls it. There a change is set in the kernel and published, and the action before it is kept. Whoever finds later that
+//! the kernel's action does not belong to the published one is the parent, and takes the one before.
 //!
 //! A program's handler is called from ours, which holds nothing at that moment: the program's handler may longjmp.
 //!
@@ -65,6 +70,9 @@ const UNBLOCKABLE: sys::Mask = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 
 
 /// The action that the program set, as it sees it.
 static PROGRAM: Disposition = Disposition::new();
+
+/// The action before that, if the program has put itself under seccomp: see "A vfork child" above.
+static BEFORE: Disposition = Disposition::new();
 
 /// What libc passes to the kernel with every action: the function that returns from a handler, and its flag.
 static RESTORER: AtomicU64 = AtomicU64::new(0);
@@ -130,7 +138,23 @@ pub fn current() -> Action {
     if process::is_vfork_child() {
         return as_seen_by_program(sys::sigaction_sigpipe(None).unwrap_or_default());
     }
-    PROGRAM.get().0
+    match seccomp::is_sealed() {
+        true => current_under_seccomp(),
+        false => PROGRAM.get().0,
+    }
+}
+
+/// The program's own action, by the kernel's: a vfork child may have published another.
+fn current_under_seccomp() -> Action {
+    let (published, before) = (PROGRAM.get().0, BEFORE.get().0);
+    let Ok(kernel) = sys::sigaction_sigpipe(None) else {
+        return published;
+    };
+    let is_set = |action: &Action| kernel_action(action) == kernel;
+    match [published, before].iter().find(|action| is_set(action)) {
+        Some(action) => *action,
+        None => as_seen_by_program(kernel),
+    }
 }
 
 /// Sets the program's own action; returns the previous one.
@@ -145,7 +169,15 @@ pub fn replace(new: Action) -> Action {
         // What it sets holds only until its exec; nothing of the parent's changes.
         return as_seen_by_program(sys::sigaction_sigpipe(Some(&new)).unwrap_or_default());
     }
-    let (old, _) = PROGRAM.replace(new);
+    let old = match seccomp::is_sealed() {
+        true => {
+            let old = current_under_seccomp();
+            BEFORE.replace(old);
+            PROGRAM.replace(new);
+            old
+        }
+        false => PROGRAM.replace(new).0,
+    };
     tell_kernel();
     if new.handler == SIG_IGN {
         purpose::dropped();
@@ -226,7 +258,11 @@ pub fn runs_program_handler() -> bool {
 /// Called in our handler with its arguments.
 pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     loop {
-        let (program, ticket) = PROGRAM.get();
+        let (mut program, ticket) = PROGRAM.get();
+        if program.handler == SIG_IGN && seccomp::is_sealed() {
+            // The kernel would not have called us: a vfork child has published this.
+            program = BEFORE.get().0;
+        }
         match program.handler {
             SIG_IGN => return,
             SIG_DFL => return die(),

@@ -50,6 +50,28 @@ pub fn parent_of(pid: c_int) -> Option<c_int> {
     stat.parent()
 }
 
+/// Whether process `pid` waits and cannot be interrupted (state D in `/proc/PID/stat`), as the caller of vfork(2) does
+/// until its child has called exec or ended. False if we cannot look.
+pub fn is_in_deep_sleep(pid: c_int) -> bool {
+    // Counted from the last parenthesis, which ends the name.
+    let (mut after_name, mut state) = (0_usize, 0);
+    for_each_byte(pid, "stat", |byte| {
+        after_name = match byte {
+            b')' => 0,
+            _ => after_name + 1,
+        };
+        if after_name == 2 {
+            state = byte;
+        }
+    });
+    state == b'D'
+}
+
+/// The pid namespace of the calling process, by its inode; `None` without /proc. pid_namespaces(7).
+pub fn pid_namespace() -> Option<u64> {
+    sys::stat(c"/proc/self/ns/pid").ok().map(|stat| stat.ino)
+}
+
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
 pub fn comm(pid: c_int) -> Line<16> {
     let mut buffer = [0; 16];
