@@ -71,8 +71,9 @@ const UNBLOCKABLE: sys::Mask = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 
 /// The action that the program set, as it sees it.
 static PROGRAM: Disposition = Disposition::new();
 
-/// The action before that, if the program has put itself under seccomp: see "A vfork child" above.
-static BEFORE: Disposition = Disposition::new();
+/// The action before that, if the program has put itself under seccomp (see "A vfork child" above): handler, flags,
+/// restorer, mask. Two threads that set actions at the same moment may mix two; then it is nobody's.
+static BEFORE: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 /// What libc passes to the kernel with every action: the function that returns from a handler, and its flag.
 static RESTORER: AtomicU64 = AtomicU64::new(0);
@@ -144,9 +145,28 @@ pub fn current() -> Action {
     }
 }
 
+fn before() -> Action {
+    let [handler, flags, restorer, mask] = BEFORE.each_ref().map(|word| word.load(Relaxed));
+    Action {
+        handler,
+        flags,
+        restorer,
+        mask,
+    }
+}
+
+fn keep_as_before(action: &Action) {
+    let values = [action.handler, action.flags, action.restorer, action.mask];
+    for (word, value) in BEFORE.iter().zip(values) {
+        word.store(value, Relaxed);
+    }
+}
+
 /// The program's own action, by the kernel's: a vfork child may have published another.
+#[cold]
+#[inline(never)]
 fn current_under_seccomp() -> Action {
-    let (published, before) = (PROGRAM.get().0, BEFORE.get().0);
+    let (published, before) = (PROGRAM.get().0, before());
     let Ok(kernel) = sys::sigaction_sigpipe(None) else {
         return published;
     };
@@ -172,7 +192,7 @@ pub fn replace(new: Action) -> Action {
     let old = match seccomp::is_sealed() {
         true => {
             let old = current_under_seccomp();
-            BEFORE.replace(old);
+            keep_as_before(&old);
             PROGRAM.replace(new);
             old
         }
@@ -261,7 +281,7 @@ pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut 
         let (mut program, ticket) = PROGRAM.get();
         if program.handler == SIG_IGN && seccomp::is_sealed() {
             // The kernel would not have called us: a vfork child has published this.
-            program = BEFORE.get().0;
+            program = before();
         }
         match program.handler {
             SIG_IGN => return,

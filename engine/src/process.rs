@@ -84,6 +84,7 @@ pub fn start() {
 
 /// Whether the calling process is a vfork child, which must leave its parent's memory alone. If it is a forked child,
 /// it is noted as a process of its own. If the program has put itself under seccomp, nothing is asked.
+#[inline(never)]
 pub fn is_vfork_child() -> bool {
     if seccomp::is_sealed() {
         return seccomp::is_sealed_borrower();

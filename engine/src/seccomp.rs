@@ -33,10 +33,12 @@ static BORROWER: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the program has put itself under seccomp.
 pub fn is_sealed() -> bool {
-    SEALED.load(Relaxed) || is_sealed_borrower()
+    SEALED.load(Relaxed) || (BORROWED.load(Acquire) != 0 && is_sealed_borrower())
 }
 
 /// Whether the caller is a child that has put itself under seccomp, in memory that it borrows.
+#[cold]
+#[inline(never)]
 pub fn is_sealed_borrower() -> bool {
     // SAFETY: only a program with a libc has set the word: `sealing` is for hooks.
     BORROWED.load(Acquire) != 0 && BORROWER.load(Relaxed) == unsafe { arch::thread_pointer() }

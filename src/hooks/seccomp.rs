@@ -55,50 +55,66 @@ unsafe fn on_syscall(
     f: c_long,
 ) -> c_long {
     match number {
-        libc::SYS_seccomp if matches!(a, SECCOMP_SET_MODE_STRICT | SECCOMP_SET_MODE_FILTER) => {
-            let seal = sealing();
-            // SAFETY: the caller's arguments.
-            let result = unsafe { real(number, a, b, c, d, e, f) };
-            // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
-            seccomp::sealed(seal, result >= 0);
-            result
-        }
-        libc::SYS_prctl if a == libc::PR_SET_SECCOMP.into() => {
-            let seal = sealing();
-            // SAFETY: the caller's arguments.
-            let result = unsafe { real(number, a, b, c, d, e, f) };
-            seccomp::sealed(seal, result == 0);
-            result
-        }
-        libc::SYS_clone | SYS_CLONE3 => {
-            // SAFETY: the caller's arguments. A child with a stack of its own does not return here.
-            let result = unsafe { real(number, a, b, c, d, e, f) };
-            if result == 0 && start::is_active() {
-                process::cloned();
-            }
-            result
-        }
-        libc::SYS_kill | SYS_PIDFD_SEND_SIGNAL => {
-            let target = match number == libc::SYS_kill {
-                true => Target::Pid(a as c_int),
-                false => Target::Pidfd {
-                    fd: a as c_int,
-                    flags: d as u32,
-                },
-            };
-            let sending = sending(b as c_int, target);
-            // SAFETY: the caller's arguments.
-            let result = unsafe { real(number, a, b, c, d, e, f) };
-            purpose::sent(sending, result == 0);
-            result
-        }
-        libc::SYS_rt_sigtimedwait => {
-            // SAFETY: the caller's arguments.
-            let result = unsafe { real(number, a, b, c, d, e, f) };
-            taken(result as c_int);
-            result
+        libc::SYS_seccomp
+        | libc::SYS_prctl
+        | libc::SYS_clone
+        | SYS_CLONE3
+        | libc::SYS_kill
+        | SYS_PIDFD_SEND_SIGNAL
+        | libc::SYS_rt_sigtimedwait => {
+            // SAFETY: the caller's arguments; none of these takes more than six.
+            unsafe { watched(real, number, a, b, c, d, e, f) }
         }
         // SAFETY: the caller's arguments.
         _ => unsafe { real(number, a, b, c, d, e, f) },
     }
+}
+
+/// A system call that is worth a look.
+///
+/// # Safety
+/// The caller's arguments of syscall(2).
+#[cold]
+#[inline(never)]
+#[allow(clippy::too_many_arguments)] // as many as syscall(2) has
+unsafe fn watched(
+    real: syscall::Function,
+    number: c_long,
+    a: c_long,
+    b: c_long,
+    c: c_long,
+    d: c_long,
+    e: c_long,
+    f: c_long,
+) -> c_long {
+    let is_seal = match number {
+        libc::SYS_seccomp => matches!(a, SECCOMP_SET_MODE_STRICT | SECCOMP_SET_MODE_FILTER),
+        libc::SYS_prctl => a == libc::PR_SET_SECCOMP.into(),
+        _ => false,
+    };
+    let target = match number {
+        libc::SYS_kill => Some(Target::Pid(a as c_int)),
+        SYS_PIDFD_SEND_SIGNAL => Some(Target::Pidfd {
+            fd: a as c_int,
+            flags: d as u32,
+        }),
+        _ => None,
+    };
+    let seal = is_seal.then(sealing);
+    let sending = target.map(|target| sending(b as c_int, target));
+    // SAFETY: the caller's arguments. A child with a stack of its own does not return here.
+    let result = unsafe { real(number, a, b, c, d, e, f) };
+    if let Some(seal) = seal {
+        // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
+        seccomp::sealed(seal, result >= 0);
+    }
+    if let Some(sending) = sending {
+        purpose::sent(sending, result == 0);
+    }
+    match number {
+        libc::SYS_rt_sigtimedwait => taken(result as c_int),
+        libc::SYS_clone | SYS_CLONE3 if result == 0 && start::is_active() => process::cloned(),
+        _ => {}
+    }
+    result
 }
