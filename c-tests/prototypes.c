@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#if __has_include(<sys/pidfd.h>) /* glibc 2.36 */
+#include <sys/pidfd.h>
+#endif
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -22,6 +25,10 @@ signal_fn *const prototype_of_ssignal = ssignal;
 signal_fn *const prototype_of_sysv_signal = sysv_signal;
 #else
 signal_fn *const prototype_of_bsd_signal = bsd_signal;
+#endif
+
+#if defined PIDFD_NONBLOCK && defined _GNU_SOURCE
+int (*const prototype_of_pidfd_send_signal)(int, int, siginfo_t *, unsigned int) = pidfd_send_signal;
 #endif
 
 /* No header declares __write, __send, __connect and __sigaction, the other names of these. */

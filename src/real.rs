@@ -15,9 +15,8 @@ use crate::errno;
 use crate::libc::{an_address, for_each_object};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
-use nopipe_core::event::Call;
 use nopipe_core::library::LIBRARY;
-use nopipe_engine::code;
+use nopipe_engine::code::{self, Deed};
 
 /// The address of one real function.
 pub struct Slot(AtomicPtr<()>);
@@ -40,8 +39,8 @@ pub struct Symbol {
     /// The real function.
     pub real: Slot,
     name: Name,
-    /// The system call that the function makes, if it is one that can fail for a vanished peer.
-    call: Option<Call>,
+    /// What the signal handler must know of libc's own function.
+    deed: Option<Deed>,
     /// For a function that writes to a stream socket.
     ask_first: Option<AskFirst>,
 }
@@ -65,11 +64,11 @@ impl AskFirst {
 
 impl Symbol {
     /// A symbol called `name`, whose slot is aimed at `first`.
-    pub const fn new(name: &str, first: *mut (), call: Option<Call>, ask_first: Option<AskFirst>) -> Self {
+    pub const fn new(name: &str, first: *mut (), deed: Option<Deed>, ask_first: Option<AskFirst>) -> Self {
         Symbol {
             real: Slot::new(first),
             name: Name::new(name),
-            call,
+            deed,
             ask_first,
         }
     }
@@ -84,7 +83,7 @@ impl Symbol {
 
     /// The symbol's name, if this libc does not have it.
     pub fn missing_name(&self) -> Option<&[u8]> {
-        (self.real.get() == missing as *mut ()).then(|| self.name.bytes())
+        is_missing(self.real.get()).then(|| self.name.bytes())
     }
 }
 
@@ -147,6 +146,11 @@ extern "C" fn missing() -> isize {
     -1
 }
 
+/// Whether this libc does not have the function whose place `real` takes.
+pub fn is_missing(real: *mut ()) -> bool {
+    real == missing as *mut ()
+}
+
 /// libc's own sigaction(2).
 pub fn libc_sigaction() -> Option<unsafe extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int> {
     let address = LIBC_SIGACTION.load(Relaxed);
@@ -197,8 +201,8 @@ impl Search {
                 symbol.real.0.store(function.address as *mut (), Relaxed);
             }
             if is_libc {
-                if let Some(call) = symbol.call {
-                    code::note(row, call, function.address, function.size);
+                if let Some(deed) = symbol.deed {
+                    code::note(row, deed, function.address, function.size);
                 }
                 if symbol.name == SIGACTION {
                     LIBC_SIGACTION.store(function.address, Relaxed);

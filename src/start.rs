@@ -138,10 +138,13 @@ fn warn_of_settings() {
     });
 }
 
-/// Logs one line that names the functions that were not found, if any.
+/// Logs one line that names the functions that were not found, if one is among them without which the library can do
+/// little. Others, such as pidfd_send_signal, came late, and some libcs will never have them.
 fn warn_of_missing() {
+    const NEEDED: [&[u8]; 4] = [b"write", b"send", b"sendmsg", b"sigaction"];
     let mut names = Line::<256>::new();
-    for name in real::table().iter().filter_map(real::Symbol::missing_name) {
+    let missing = real::table().iter().filter_map(real::Symbol::missing_name);
+    for name in missing.filter(|name| NEEDED.contains(name)) {
         if !names.is_empty() {
             names.push(',');
         }

@@ -304,10 +304,7 @@ fn other_library(folder: &Path, words: &str) -> PathBuf {
 
 fn another_version() {
     let magic = u64::from_le_bytes(*b"nopipe\0\0");
-    for (words, reported) in [
-        (format!("{magic}, 99"), "version 99"),
-        ("1".into(), "no counters that"),
-    ] {
+    for (words, reported) in [(format!("{magic}, 99"), "version 99"), ("1".into(), "no counters that")] {
         let folder = scratch_dir("version");
         let server = Running::start(&mut perl(
             "$| = 1; print \"up\n\"; sleep 60",

@@ -1,4 +1,5 @@
-//! The code of libc's own functions: by the address that a signal interrupted the handler knows which call failed.
+//! The code of libc's own functions: by the address that a signal interrupted the handler knows which call failed, or
+//! that the signal was sent by kill(2).
 //!
 //! Filled at start-up by whoever can look into libc; empty without a libc, and then every call is [`Call::Libc`]. Each
 //! word is atomic, and a row is only ever set to the same values: no order is needed.
@@ -9,34 +10,53 @@ use nopipe_core::event::Call;
 /// How many functions there is room for.
 pub const ROOM: usize = 64;
 
+/// What a function of libc does that the handler must know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// It makes a call that can fail for a vanished peer.
+    Makes(Call),
+    /// It sends a signal: it is `kill`.
+    Kills,
+}
+
+/// In a row: the function is `kill`. No call has this number.
+const KILLS: u8 = u8::MAX;
+
 struct Function {
     from: AtomicUsize,
     size: AtomicUsize,
-    call: AtomicU8,
+    deed: AtomicU8,
 }
 
 static FUNCTIONS: [Function; ROOM] = [const {
     Function {
         from: AtomicUsize::new(0),
         size: AtomicUsize::new(0),
-        call: AtomicU8::new(0),
+        deed: AtomicU8::new(0),
     }
 }; ROOM];
 
-/// Notes that the function of this `row` (less than [`ROOM`]) makes `call`, and has `size` bytes of code at `from`.
-pub fn note(row: usize, call: Call, from: usize, size: usize) {
+/// Notes what the function of this `row` (less than [`ROOM`]) does, and that it has `size` bytes of code at `from`.
+pub fn note(row: usize, deed: Deed, from: usize, size: usize) {
     if let Some(function) = FUNCTIONS.get(row) {
-        function.call.store(call as u8, Relaxed);
+        let number = match deed {
+            Deed::Makes(call) => call as u8,
+            Deed::Kills => KILLS,
+        };
+        function.deed.store(number, Relaxed);
         function.from.store(from, Relaxed);
         function.size.store(size, Relaxed);
     }
 }
 
-/// The call whose code in libc contains `address`.
-pub fn call_at(address: usize) -> Option<Call> {
+/// What the function does whose code in libc contains `address`.
+pub fn deed_at(address: usize) -> Option<Deed> {
     let is_there = |f: &&Function| address.wrapping_sub(f.from.load(Relaxed)) < f.size.load(Relaxed);
     let function = FUNCTIONS.iter().find(is_there)?;
-    Call::from_number(function.call.load(Relaxed))
+    match function.deed.load(Relaxed) {
+        KILLS => Some(Deed::Kills),
+        number => Call::from_number(number).map(Deed::Makes),
+    }
 }
 
 #[cfg(test)]
@@ -45,13 +65,16 @@ mod tests {
 
     #[test]
     fn from_the_first_byte_to_the_last() {
-        assert_eq!(call_at(0), None);
-        note(3, Call::Sendmsg, 0x1000, 0x20);
-        note(ROOM, Call::Write, 0x2000, 0x20);
-        assert_eq!(call_at(0x0fff), None);
-        assert_eq!(call_at(0x1000), Some(Call::Sendmsg));
-        assert_eq!(call_at(0x101f), Some(Call::Sendmsg));
-        assert_eq!(call_at(0x1020), None);
-        assert_eq!(call_at(0x2000), None);
+        let sendmsg = Deed::Makes(Call::Sendmsg);
+        assert_eq!(deed_at(0), None);
+        note(3, sendmsg, 0x1000, 0x20);
+        note(4, Deed::Kills, 0x1020, 0x20);
+        note(ROOM, Deed::Makes(Call::Write), 0x2000, 0x20);
+        assert_eq!(deed_at(0x0fff), None);
+        assert_eq!(deed_at(0x1000), Some(sendmsg));
+        assert_eq!(deed_at(0x101f), Some(sendmsg));
+        assert_eq!(deed_at(0x1020), Some(Deed::Kills));
+        assert_eq!(deed_at(0x1040), None);
+        assert_eq!(deed_at(0x2000), None);
     }
 }

@@ -28,14 +28,19 @@
 //! writer always sets the newest action, whichever threads or handlers came in between. Between the two steps a signal
 //! meets the new action with the old mask.
 //!
-//! A vfork child shares its parent's memory but not its dispositions: there only the kernel's action is set.
+//! # A vfork child
+//!
+//! It shares its parent's memory but not its dispositions: there only the kernel's action is set. If the program has put
+//! itself under seccomp, nobody may ask whether this is a vfork child; only rt_sigaction(2) may be called, where the program
+//! calls it. There a change is set in the kernel and published, and the action before it is kept. Whoever finds later that
+//! the kernel's action does not belong to the published one is the parent, and takes the one before.
 //!
 //! A program's handler is called from ours, which holds nothing at that moment: the program's handler may longjmp.
 //!
 //! unsafe: calls the program's handler.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::{config, process};
+use crate::{config, page, process, seccomp};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
@@ -65,6 +70,10 @@ const UNBLOCKABLE: sys::Mask = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 
 
 /// The action that the program set, as it sees it.
 static PROGRAM: Disposition = Disposition::new();
+
+/// The action before that, if the program has put itself under seccomp (see "A vfork child" above): handler, flags,
+/// restorer, mask. Two threads that set actions at the same moment may mix two; then it is nobody's.
+static BEFORE: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 /// What libc passes to the kernel with every action: the function that returns from a handler, and its flag.
 static RESTORER: AtomicU64 = AtomicU64::new(0);
@@ -130,7 +139,42 @@ pub fn current() -> Action {
     if process::is_vfork_child() {
         return as_seen_by_program(sys::sigaction_sigpipe(None).unwrap_or_default());
     }
-    PROGRAM.get().0
+    match seccomp::is_sealed() {
+        true => current_under_seccomp(),
+        false => PROGRAM.get().0,
+    }
+}
+
+fn before() -> Action {
+    let [handler, flags, restorer, mask] = BEFORE.each_ref().map(|word| word.load(Relaxed));
+    Action {
+        handler,
+        flags,
+        restorer,
+        mask,
+    }
+}
+
+fn keep_as_before(action: &Action) {
+    let values = [action.handler, action.flags, action.restorer, action.mask];
+    for (word, value) in BEFORE.iter().zip(values) {
+        word.store(value, Relaxed);
+    }
+}
+
+/// The program's own action, by the kernel's: a vfork child may have published another.
+#[cold]
+#[inline(never)]
+fn current_under_seccomp() -> Action {
+    let (published, before) = (PROGRAM.get().0, before());
+    let Ok(kernel) = sys::sigaction_sigpipe(None) else {
+        return published;
+    };
+    let is_set = |action: &Action| kernel_action(action) == kernel;
+    match [published, before].iter().find(|action| is_set(action)) {
+        Some(action) => *action,
+        None => as_seen_by_program(kernel),
+    }
 }
 
 /// Sets the program's own action; returns the previous one.
@@ -145,8 +189,19 @@ pub fn replace(new: Action) -> Action {
         // What it sets holds only until its exec; nothing of the parent's changes.
         return as_seen_by_program(sys::sigaction_sigpipe(Some(&new)).unwrap_or_default());
     }
-    let (old, _) = PROGRAM.replace(new);
+    let old = match seccomp::is_sealed() {
+        true => {
+            let old = current_under_seccomp();
+            keep_as_before(&old);
+            PROGRAM.replace(new);
+            old
+        }
+        false => PROGRAM.replace(new).0,
+    };
     tell_kernel();
+    if new.handler == SIG_IGN {
+        page::on_purpose().store(false, Relaxed);
+    }
     old
 }
 
@@ -156,6 +211,15 @@ fn as_seen_by_program(kernel: Action) -> Action {
         PROGRAM.get().0
     } else {
         kernel
+    }
+}
+
+/// Whether our handler would run if a SIGPIPE arrived now: runtimes replace it by system calls of their own. Under seccomp
+/// of the program's own the kernel is not asked.
+pub fn handler_would_run() -> bool {
+    match seccomp::is_sealed() {
+        true => !is_ignored_by_program(),
+        false => sys::sigaction_sigpipe(None).is_ok_and(|kernel| kernel.handler == our_handler()),
     }
 }
 
@@ -214,7 +278,11 @@ pub fn runs_program_handler() -> bool {
 /// Called in our handler with its arguments.
 pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     loop {
-        let (program, ticket) = PROGRAM.get();
+        let (mut program, ticket) = PROGRAM.get();
+        if program.handler == SIG_IGN && seccomp::is_sealed() {
+            // The kernel would not have called us: a vfork child has published this.
+            program = before();
+        }
         match program.handler {
             SIG_IGN => return,
             SIG_DFL => return die(),

@@ -97,11 +97,11 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
     if !says_gone(errno) {
         return;
     }
-    if seccomp::is_sealed() {
-        return page::count(Counter::Failures);
-    }
     if process::is_vfork_child() {
         return;
+    }
+    if seccomp::is_sealed() {
+        return page::count(Counter::Failures);
     }
     let note = match errno {
         libc::EPIPE => take_note(),

@@ -11,6 +11,7 @@
 //! | [`failure`] | hook or handler: exactly one of them counts and reports a failed call |
 //! | [`handler`] | our SIGPIPE handler |
 //! | [`origin`], [`arch`], [`code`] | what made a SIGPIPE: a failed call, or somebody's purpose; by registers of this CPU, and by whose code was interrupted |
+//! | [`purpose`] | a SIGPIPE that the program has sent itself is on its way |
 //! | [`disposition`] | the SIGPIPE action that the program believes in, and what the kernel holds |
 //! | [`channel`] | the pipe or socket behind a descriptor |
 //! | [`pipeline`] | is stdout or stderr a pipeline that a protected program set up |
@@ -44,6 +45,7 @@ pub mod peer;
 pub mod pipeline;
 pub mod proc;
 pub mod process;
+pub mod purpose;
 pub mod report;
 pub mod runaway;
 pub mod seccomp;

@@ -3,14 +3,17 @@
 //! The SIGPIPE of a failed call comes to the thread that made the call, before the call returns, with si_code SI_USER
 //! and si_pid our own: just like one that the process sends itself by kill(2). The interrupted registers distinguish
 //! the two where we can read them ([`crate::arch`]): the instruction before the next one is a system call, its result and
-//! its arguments are there. Everything that looks like nothing in particular is spared.
+//! its arguments are there. Other calls have such arguments as well (`tgkill(13, 13, signal)`), so they prove a purpose only
+//! in libc's own `kill`. What looks like nothing in particular is on purpose if one on purpose is on its way
+//! ([`crate::purpose`]); everything else is spared.
 //!
 //! unsafe: reads what the kernel passes to a handler, and the code before an address.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use crate::arch::{self, Interrupted};
 use crate::channel::Channel;
-use crate::{code, process, seccomp};
+use crate::code::{self, Deed};
+use crate::{process, purpose, seccomp};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
 use nopipe_core::event::Call;
@@ -40,28 +43,45 @@ impl Origin {
     /// # Safety
     /// `context` is what the kernel passed along with `info`.
     pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
-        // If the program has put itself under seccomp, no system call is made: no pid, no code, no descriptor.
-        let pid = match seccomp::is_sealed() {
-            true => process::known_pid(),
-            false => sys::getpid(),
-        };
+        // SAFETY: as the caller says.
+        let origin = unsafe { Origin::of_one(info, context) };
+        match origin {
+            Origin::Unknown if purpose::arrives() => Origin::OnPurpose,
+            Origin::Unknown => Origin::Unknown,
+            _ => {
+                purpose::one_less();
+                origin
+            }
+        }
+    }
+
+    /// Without a look at what is on its way.
+    ///
+    /// # Safety
+    /// As [`Origin::of`].
+    unsafe fn of_one(info: &siginfo_t, context: *mut c_void) -> Origin {
+        if info.si_code != libc::SI_USER {
+            return Origin::OnPurpose;
+        }
         // SAFETY: si_pid is valid for signals sent by processes, and SI_USER says that this one was.
-        if info.si_code != libc::SI_USER || (pid != 0 && unsafe { info.si_pid() } != pid) {
+        let sender = unsafe { info.si_pid() };
+        if !process::may_be_ours(sender) {
             return Origin::OnPurpose;
         }
         // SAFETY: as the caller says.
         match unsafe { arch::interrupted(context) } {
-            Some(interrupted) => of_interrupted(&interrupted, pid),
+            Some(interrupted) => of_interrupted(&interrupted, sender),
             None => Origin::Unknown,
         }
     }
 }
 
+/// `pid`: our own.
 fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
-    let Interrupted { at, result, arguments } = *interrupted;
-    let call = code::call_at(at);
+    let Interrupted { at, result, .. } = *interrupted;
+    let deed = code::deed_at(at);
     // Code of libc's own functions can be read; before other code is read the kernel is asked.
-    let is_call = match call {
+    let is_call = match deed {
         // SAFETY: these bytes belong to libc's code, since nothing returns to the start of a function.
         Some(_) => arch::SYSCALL == unsafe { bytes_ending_at(at) },
         None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
@@ -69,14 +89,19 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     if !is_call {
         return Origin::Unknown;
     }
-    // kill(pid, SIGPIPE), with pid our own, our process group or everybody.
-    let [first, second, _] = arguments;
-    if result == 0 && second == libc::SIGPIPE.into() && (first == pid.into() || interrupted.int(0) <= 0) {
-        return Origin::OnPurpose;
+    if deed == Some(Deed::Kills) {
+        return match result == 0 && interrupted.int(1) == libc::SIGPIPE && reaches_us(interrupted.int(0), pid) {
+            true => Origin::OnPurpose,
+            false => Origin::Unknown,
+        };
     }
     if (result <= 0 && result != -i64::from(libc::EPIPE)) || seccomp::is_sealed() {
         return Origin::Unknown;
     }
+    let call = match deed {
+        Some(Deed::Makes(call)) => Some(call),
+        _ => None,
+    };
     let candidates: &[usize] = match call {
         Some(Call::Splice) => &[2],
         Some(Call::Tee) => &[1],
@@ -98,6 +123,17 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
             call: call.unwrap_or(Call::Libc),
         },
         None => Origin::Unknown,
+    }
+}
+
+/// Whether kill(2) of `target` reaches a process whose pid is `pid`, ours. All processes (-1) are all but ourselves.
+fn reaches_us(target: c_int, pid: c_int) -> bool {
+    match target {
+        0 => true,
+        -1 => false,
+        1.. => target == pid,
+        // Under seccomp the group cannot be asked for; there are few reasons to signal another one.
+        _ => seccomp::is_sealed() || target.checked_neg() == Some(sys::getpgid()),
     }
 }
 

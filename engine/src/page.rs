@@ -19,6 +19,8 @@ pub struct Own {
     untold: [AtomicU64; 2],
     /// Set in a process that started up; wiped in its forked children.
     pub started: AtomicBool,
+    /// A SIGPIPE on purpose is on its way ([`crate::purpose`]). A forked child inherits no pending signal.
+    pub on_purpose: AtomicBool,
 }
 
 // A whole page, so that nothing else is wiped.
@@ -31,7 +33,14 @@ pub static nopipe_stats: Own = Own {
     block: Block::new(),
     untold: [const { AtomicU64::new(0) }; 2],
     started: AtomicBool::new(false),
+    on_purpose: AtomicBool::new(false),
 };
+
+/// Whether a SIGPIPE that the program has sent itself is on its way (`purpose.rs`). Forked children lose it, as they inherit
+/// no pending signal.
+pub fn on_purpose() -> &'static AtomicBool {
+    &nopipe_stats.on_purpose
+}
 
 /// The counters.
 pub fn block() -> &'static Block {

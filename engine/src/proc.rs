@@ -50,6 +50,28 @@ pub fn parent_of(pid: c_int) -> Option<c_int> {
     stat.parent()
 }
 
+/// Whether process `pid` waits and cannot be interrupted (state D in `/proc/PID/stat`), as the caller of vfork(2) does
+/// until its child has called exec or ended. False if we cannot look.
+pub fn is_in_deep_sleep(pid: c_int) -> bool {
+    // Counted from the last parenthesis, which ends the name.
+    let (mut after_name, mut state) = (0_usize, 0);
+    for_each_byte(pid, "stat", |byte| {
+        after_name = match byte {
+            b')' => 0,
+            _ => after_name + 1,
+        };
+        if after_name == 2 {
+            state = byte;
+        }
+    });
+    state == b'D'
+}
+
+/// The pid namespace of the calling process, by its inode; `None` without /proc. pid_namespaces(7).
+pub fn pid_namespace() -> Option<u64> {
+    sys::stat(c"/proc/self/ns/pid").ok().map(|stat| stat.ino)
+}
+
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
 pub fn comm(pid: c_int) -> Line<16> {
     let mut buffer = [0; 16];
@@ -58,6 +80,29 @@ pub fn comm(pid: c_int) -> Line<16> {
     let mut comm = Line::new();
     comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
     comm
+}
+
+/// The process that a pidfd of ours refers to, as proc(5) shows it in `/proc/PID/fdinfo`; `None` if it is no pidfd, or the
+/// process is not of our namespace or has ended, or we cannot look.
+pub fn pid_of_pidfd(fd: c_int) -> Option<c_int> {
+    const FIELD: &[u8] = b"\nPid:\t";
+    let mut name = Line::<20>::new();
+    name.push_str("fdinfo/");
+    name.push_u64(u64::try_from(fd).ok()?);
+    // How much of FIELD was seen; all of it: the digits come.
+    let (mut seen, mut pid) = (0, 0_u64);
+    for_each_byte(sys::getpid(), name.as_str(), |byte| {
+        if seen == FIELD.len() && byte.is_ascii_digit() {
+            pid = pid.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+        } else if seen > FIELD.len() || (seen == FIELD.len() && pid != 0) {
+            seen = FIELD.len() + 1;
+        } else if FIELD.get(seen) == Some(&byte) {
+            seen += 1;
+        } else {
+            seen = usize::from(byte == b'\n');
+        }
+    });
+    c_int::try_from(pid).ok().filter(|&pid| pid > 0)
 }
 
 fn path_of(pid: c_int, name: &str) -> Line<40> {

@@ -1,22 +1,34 @@
 //! Is this still the process that started up?
 //!
 //! One page of the library's .bss is wiped by the kernel in every forked child (MADV_WIPEONFORK), raw clone included,
-//! but not in a vfork child, which borrows its parent's memory until it execs. So:
+//! but not in a vfork child, which borrows its parent's memory until it execs; nor in another child of clone(CLONE_VM). So:
 //!
-//! | pid in the page | this is |
-//! | --- | --- |
-//! | ours | the process that wrote it |
-//! | 0 | a forked child: it writes its own pid and counts from zero. After fork(3) an atfork handler does so at once, before the child can vfork. After a raw clone nothing does, and kcmp(2) shows whether the process shares its parent's memory |
-//! | another | a vfork child: it must not change anything of its parent's |
+//! | pid in the page | what else | this is |
+//! | --- | --- | --- |
+//! | ours | we see our parent (getppid(2) is not 0) | the process that wrote it |
+//! | ours | our parent is in another pid namespace | the process that wrote it if this is its namespace; else a vfork child that was given the same number in a new one |
+//! | 0 | our parent is the last process that wrote here | a forked child |
+//! | 0 | we share our parent's memory: kcmp(2) says so; where it is not permitted, our parent sleeps as the caller of vfork(2) does | a vfork child of a forked child that has not written yet |
+//! | 0 | else | a forked child whose parent has not written, or is gone |
+//! | another | that process has ended, and is not our parent | a forked child; a vfork child of ours has written by mistake |
+//! | another | else | a vfork child: it must not change anything of its parent's |
 //!
-//! Before Linux 4.14 the kernel does not offer this, and a vfork child is taken for a forked one.
+//! A forked child writes its own pid and counts from zero. After fork(3) an atfork handler does so at once, before the child
+//! can vfork, and after `syscall(SYS_clone, …)` the hook. After a clone by an instruction of the program's own nothing does.
+//!
+//! If the program has put itself under seccomp, none of this may be asked. A sealed program has no vfork children then, as
+//! far as can be seen; [`crate::disposition`] does not rely on it. A child that seals itself in memory that it borrows is
+//! known without asking ([`crate::seccomp`]).
+//!
+//! Before Linux 4.14 the kernel does not offer the page, and a vfork child is taken for a forked one.
 //!
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use crate::page::{self, nopipe_stats};
-use crate::seccomp;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use crate::{proc, seccomp};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use nopipe_sys as sys;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
@@ -32,11 +44,33 @@ pub extern "C" fn forked() {
     }
 }
 
+/// To be called by whoever sees a raw clone(2) return in the child.
+pub fn cloned() {
+    if WIPES.load(Relaxed) && known_pid() == 0 {
+        forked();
+    }
+}
+
 fn note() {
     let pid = sys::getpid();
     LAST.store(pid, Relaxed);
+    let namespace = match sys::getppid() {
+        0 => namespace(),
+        _ => VISIBLE_PARENT,
+    };
+    NAMESPACE.store(namespace, Relaxed);
     let (since, _) = sys::clock_realtime();
     page::block().sign(pid as u32, since as u64);
+}
+
+/// The pid namespace of the process that noted itself, if its parent was in another; else [`VISIBLE_PARENT`].
+static NAMESPACE: AtomicU64 = AtomicU64::new(VISIBLE_PARENT);
+const VISIBLE_PARENT: u64 = 0;
+/// There is no /proc to find it out.
+const UNKNOWN_NAMESPACE: u64 = 1;
+
+fn namespace() -> u64 {
+    proc::pid_namespace().unwrap_or(UNKNOWN_NAMESPACE)
 }
 
 /// At start-up: notes which process this is.
@@ -49,21 +83,18 @@ pub fn start() {
 }
 
 /// Whether the calling process is a vfork child, which must leave its parent's memory alone. If it is a forked child,
-/// it is noted as a process of its own. If the program has put itself under seccomp, getpid(2) may be forbidden, so it
-/// is not called; vfork is hardly ever allowed there.
+/// it is noted as a process of its own. If the program has put itself under seccomp, nothing is asked.
+#[inline(never)]
 pub fn is_vfork_child() -> bool {
     if seccomp::is_sealed() {
-        return false;
+        return seccomp::is_sealed_borrower();
     }
     let pid = sys::getpid();
+    let parent = sys::getppid();
     let is_vfork_child = match known_pid() {
-        known if known == pid => return false,
-        // A child of _Fork(3) or of a raw clone, or a vfork child of such a child.
-        0 => {
-            let parent = sys::getppid();
-            parent != LAST.load(Relaxed) && sys::share_memory(pid, parent)
-        }
-        _ => WIPES.load(Relaxed),
+        known if known == pid => return parent == 0 && NAMESPACE.load(Relaxed) != namespace(),
+        0 => parent != LAST.load(Relaxed) && shares_memory(pid, parent),
+        known => WIPES.load(Relaxed) && (parent == known || parent == 0 || exists(known) || shares_memory(pid, parent)),
     };
     if !is_vfork_child {
         note();
@@ -71,9 +102,30 @@ pub fn is_vfork_child() -> bool {
     is_vfork_child
 }
 
+/// Whether this process, `pid`, shares its parent's memory.
+fn shares_memory(pid: c_int, parent: c_int) -> bool {
+    sys::share_memory(pid, parent).unwrap_or_else(|_| proc::is_in_deep_sleep(parent))
+}
+
+fn exists(pid: c_int) -> bool {
+    sys::getsid_of(pid) != -1
+}
+
 /// The process id, as far as it is known without a system call; 0 in a forked child that has not noted its own.
 pub fn known_pid() -> i32 {
     page::block().pid() as i32
+}
+
+/// Whether `pid` may be the calling process's. If the program has put itself under seccomp, getpid(2) is not called, and a
+/// child that was forked since knows only whose child it is: then the answer may be true for another's.
+pub fn may_be_ours(pid: c_int) -> bool {
+    if !seccomp::is_sealed() {
+        return pid == sys::getpid();
+    }
+    match known_pid() {
+        0 => pid != 0 && pid != LAST.load(Relaxed),
+        known => pid == known,
+    }
 }
 
 /// Whether the process was forked from one that started up, and has not called exec since.

@@ -8,7 +8,8 @@ use crate::{errno, start};
 use core::ffi::c_int;
 use libc::{sockaddr, socklen_t};
 use nopipe_core::table::ADDRESS;
-use nopipe_engine::{peer, process};
+use nopipe_engine::{peer, process, seccomp};
+use nopipe_sys as sys;
 
 hook!(connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int = libc::connect => on_connect);
 hook!(__connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int => on_connect);
@@ -18,29 +19,39 @@ unsafe fn on_connect(real: connect::Function, fd: c_int, address: *const sockadd
     // SAFETY: the caller's arguments.
     let result = unsafe { real(fd, address, length) };
     if result < 0 {
-        // SAFETY: the caller's arguments.
-        unsafe { not_connected(fd, address, length) };
+        not_connected(fd, address, length);
     }
     result
 }
 
 /// Remembers the address of a connect that failed or is in progress; errno shows which.
 ///
-/// # Safety
-/// As connect(2): `address` is null or has `length` bytes.
+/// Only where the network has answered, or is still to answer: any other error may come before the kernel has looked at the
+/// address (a filter's EPERM, EFAULT), or is about an earlier connect (EISCONN, EALREADY). A filter may give these errors
+/// too, and another thread may have unmapped the address since: the kernel copies it, and finds out.
 #[cold]
 #[inline(never)]
-pub unsafe fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
-    // If the kernel could not read the address, or found it too short, we do not read it either. EISCONN and EALREADY
-    // are about an earlier connect.
-    let refused = matches!(
+pub fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
+    let is_networks = matches!(
         errno::get(),
-        libc::EFAULT | libc::EINVAL | libc::EISCONN | libc::EALREADY | libc::EBADF | libc::ENOTSOCK
+        libc::EINPROGRESS
+            | libc::EINTR
+            | libc::ECONNREFUSED
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETDOWN
+            | libc::EADDRNOTAVAIL
     );
-    if refused || address.is_null() || !start::is_active() || process::is_vfork_child() {
+    if !is_networks || !start::is_active() || seccomp::is_sealed() || process::is_vfork_child() {
         return;
     }
-    // SAFETY: the kernel has read `length` bytes there.
-    let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), (length as usize).min(ADDRESS)) };
-    peer::remember_target(fd, bytes);
+    let mut copy = [0; ADDRESS];
+    if let Some(bytes) = copy.get_mut(..(length as usize).min(ADDRESS))
+        && sys::copy_own_memory(address as usize, bytes).is_ok()
+    {
+        peer::remember_target(fd, bytes);
+    }
 }

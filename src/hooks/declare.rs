@@ -14,6 +14,7 @@ use nopipe_engine::failure;
 /// | after the body | means |
 /// | --- | --- |
 /// | `makes Call` | the system call, if it can fail for a vanished peer: the handler looks for it by the address of libc's code |
+/// | `makes Kill` | it is kill(2): the handler looks for it likewise |
 /// | `to fd` | that argument may be a stream socket: `NOPIPE_EAGER` asks about it first |
 macro_rules! hook {
     ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path
@@ -34,7 +35,7 @@ macro_rules! hook {
             static SYMBOL: $crate::real::Symbol = $crate::real::Symbol::new(
                 stringify!($name),
                 first as *mut (),
-                $crate::hooks::declare::call!($($call)?),
+                $crate::hooks::declare::deed!($($call)?),
                 $crate::hooks::declare::ask_first!($($out)?),
             );
 
@@ -57,13 +58,16 @@ macro_rules! hook {
     };
 }
 
-/// The `call` of a [`hook`]'s symbol.
-macro_rules! call {
+/// The `deed` of a [`hook`]'s symbol.
+macro_rules! deed {
     () => {
         None
     };
+    (Kill) => {
+        Some(nopipe_engine::code::Deed::Kills)
+    };
     ($call:ident) => {
-        Some(nopipe_core::event::Call::$call)
+        Some(nopipe_engine::code::Deed::Makes(nopipe_core::event::Call::$call))
     };
 }
 
@@ -110,7 +114,7 @@ macro_rules! export {
         }
     };
 }
-pub(crate) use {ask_first, asking, call, export, hook};
+pub(crate) use {ask_first, asking, deed, export, hook};
 
 /// What every hook does when the real call failed, with what `errno` says: counts and reports it, unless our signal
 /// handler has done it.

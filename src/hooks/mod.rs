@@ -16,6 +16,8 @@
 
 pub mod connect;
 pub mod declare;
+pub mod kill;
+pub mod on_purpose;
 pub mod seccomp;
 pub mod send;
 pub mod signal;

@@ -62,8 +62,7 @@ unsafe extern "C" fn fast_open(
     // SAFETY: the caller's arguments.
     let result = unsafe { sendto::real()(fd, buffer, length, flags, address, address_length) };
     if result < 0 {
-        // SAFETY: the caller's arguments.
-        unsafe { not_connected(fd, address, address_length) };
+        not_connected(fd, address, address_length);
         failed(fd, Call::Sendto);
     }
     result

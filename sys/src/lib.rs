@@ -11,6 +11,7 @@
 
 use core::ffi::{CStr, c_int, c_long, c_short};
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicI32;
 use syscalls::{Sysno, raw_syscall};
 
 /// Declares the calls that this crate may make: their numbers for the functions below, their names for other crates.
@@ -34,6 +35,7 @@ calls! {
     connect
     fstat
     getpeername
+    getpgid
     getpid
     getppid
     getsid
@@ -47,6 +49,8 @@ calls! {
     newfstatat
     openat
     ppoll
+    prctl
+    process_vm_readv
     pwritev2
     read
     rt_sigaction
@@ -54,6 +58,7 @@ calls! {
     rt_sigprocmask
     rt_sigtimedwait
     sendto
+    set_tid_address
     socket
     tgkill
     write
@@ -107,11 +112,33 @@ pub fn getppid() -> c_int {
     unsafe { raw_syscall!(number::getppid) as c_int }
 }
 
-/// Whether two processes share their memory, kcmp(2); false if kcmp is not permitted.
-pub fn share_memory(one: c_int, other: c_int) -> bool {
+/// getpgid(2) of the calling process: its process group.
+pub fn getpgid() -> c_int {
+    // SAFETY: always succeeds for the calling process.
+    unsafe { raw_syscall!(number::getpgid, 0) as c_int }
+}
+
+/// Whether two processes share their memory, kcmp(2); an error if kcmp is not permitted.
+pub fn share_memory(one: c_int, other: c_int) -> Result<bool> {
     const KCMP_VM: c_int = 1;
     // SAFETY: plain numbers.
-    check(unsafe { raw_syscall!(number::kcmp, one, other, KCMP_VM, 0, 0) }) == Ok(0)
+    check(unsafe { raw_syscall!(number::kcmp, one, other, KCMP_VM, 0, 0) }).map(|order| order == 0)
+}
+
+/// The address that the kernel clears when the calling thread ends, prctl(2) with PR_GET_TID_ADDRESS; 0 if there is none.
+pub fn tid_address() -> Result<usize> {
+    let mut address = 0_usize;
+    // SAFETY: `address` is a pointer to fill in.
+    check(unsafe { raw_syscall!(number::prctl, libc::PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) })?;
+    Ok(address)
+}
+
+/// set_tid_address(2): the kernel sets `word` to 0 when the calling thread ends or calls exec, if others use the memory
+/// then; without `word`, nothing.
+pub fn set_tid_address(word: Option<&'static AtomicI32>) {
+    let word = word.map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: an atomic word that is always there.
+    unsafe { raw_syscall!(number::set_tid_address, word) };
 }
 
 /// gettid(2).
@@ -443,6 +470,29 @@ pub fn raise_sigpipe() {
 pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
     // SAFETY: as the caller says.
     check(unsafe { raw_syscall!(number::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
+}
+
+/// Copies the calling process's own memory at `address` into `buffer`, process_vm_readv(2): `EFAULT` if not all of it can
+/// be read, also where another thread unmaps it meanwhile. (A process may always read itself.)
+pub fn copy_own_memory(address: usize, buffer: &mut [u8]) -> Result<()> {
+    let local = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let remote = [address, buffer.len()];
+    // SAFETY: one struct iovec each; `buffer` is ours to fill, and the kernel checks the other.
+    let copied = check(unsafe {
+        raw_syscall!(
+            number::process_vm_readv,
+            getpid(),
+            &raw const local,
+            1,
+            &raw const remote,
+            1,
+            0
+        )
+    })?;
+    match copied == buffer.len() {
+        true => Ok(()),
+        false => Err(libc::EFAULT),
+    }
 }
 
 /// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the

@@ -1,6 +1,6 @@
 //! What a signal handler sees of the code that it interrupted, by CPU: each file has the same names.
 //!
-//! To add a CPU: a file with `SYSCALL`, `interrupted` and `stack`, and a line here.
+//! To add a CPU: a file with `SYSCALL`, `interrupted`, `stack` and `thread_pointer`, and a line here.
 
 mod interrupted;
 pub use interrupted::Interrupted;
@@ -8,9 +8,9 @@ pub use interrupted::Interrupted;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{SYSCALL, interrupted, stack};
+pub use x86_64::{SYSCALL, interrupted, stack, thread_pointer};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod other;
 #[cfg(not(target_arch = "x86_64"))]
-pub use other::{SYSCALL, interrupted, stack};
+pub use other::{SYSCALL, interrupted, stack, thread_pointer};

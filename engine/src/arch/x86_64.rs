@@ -36,3 +36,15 @@ pub unsafe fn stack(context: *const c_void) -> usize {
     // SAFETY: as the caller says.
     unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as usize }
 }
+
+/// The thread pointer: it differs between the threads of a libc, and is the same in a child that borrows its parent's memory
+/// (vfork) as in the thread that made it. System V ABI for x86-64, "Thread-Local Storage".
+///
+/// # Safety
+/// The process has a libc that has set it.
+pub unsafe fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: as the caller says, the first word at FS is the pointer itself.
+    unsafe { core::arch::asm!("mov {}, fs:0", out(reg) pointer, options(nostack, preserves_flags, readonly)) };
+    pointer
+}

@@ -807,6 +807,7 @@ fn borrowed_memory() -> Vec<Case> {
     let namespaced = |line| same(line, FINE).needs(Need::Root);
     vec![
         saved("raw_clone vfork").bare(CHILD_KILLED),
+        saved("raw_clone asm").bare(CHILD_KILLED),
         saved("raw_clone fails").bare(CHILD_KILLED),
         saved("raw_clone twice").bare(CHILD_KILLED),
         namespaced("vfork_namespace ignores"),
