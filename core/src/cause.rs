@@ -1,4 +1,5 @@
-//! Why a call failed: from its errno, and from what the kernel says of the pipe or socket afterwards.
+//! Why a call failed: from its errno, and from what the kernel says of the pipe or socket afterwards. Whether the file
+//! that has the descriptor's number can have failed at all.
 
 use crate::tcp_info::State;
 
@@ -148,6 +149,69 @@ pub fn says_gone(errno: i32) -> bool {
     )
 }
 
+/// What has a descriptor's number when a failed call is looked into: another thread may have closed the one that failed,
+/// and the number may be another file's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Nothing: the number is free.
+    Free,
+    /// Neither a pipe nor a socket.
+    File,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket that has one peer until its end: SOCK_STREAM, SOCK_SEQPACKET, SCTP.
+    Connection,
+    /// A socket of UDP.
+    Udp {
+        /// connect(2) has given it a peer.
+        connected: bool,
+    },
+    /// A datagram socket of AF_UNIX.
+    UnixDatagram,
+    /// A socket that has no peer: raw(7), packet(7), icmp(7), and families that are not known here.
+    Peerless,
+}
+
+/// Who a failed call is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suspect {
+    /// The pipe or socket that has the number, if nothing can be written to it any more.
+    DeadEnd,
+    /// The socket that has the number. It goes on living after this error.
+    Living,
+    /// Nobody's end: a network is down, an address cannot be reached, a file cannot be written. Like ECONNREFUSED.
+    Nobody,
+    /// A file that had this number before.
+    Former,
+}
+
+impl Suspect {
+    /// Who failed with `errno`, an error that [says that the other end is gone](says_gone), where `kind` has the number.
+    pub fn of(errno: i32, kind: Kind) -> Suspect {
+        let is_epipe = errno == libc::EPIPE;
+        // ip(7), netdevice(7): the way to an address, whoever lives there.
+        let is_about_the_way = !matches!(errno, libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT);
+        match kind {
+            Kind::Free => Suspect::Former,
+            // Files of network file systems and devices know timeouts and hosts, but no peer that resets.
+            Kind::File if matches!(errno, libc::EPIPE | libc::ECONNRESET) => Suspect::Former,
+            Kind::File => Suspect::Nobody,
+            // pipe_write in fs/pipe.c knows none of the other errors.
+            Kind::Pipe if is_epipe => Suspect::DeadEnd,
+            Kind::Pipe => Suspect::Former,
+            // sk_err is set where the connection ends: tcp_reset, tcp_write_err.
+            Kind::Connection => Suspect::DeadEnd,
+            // After an own shutdown(2) of both directions.
+            _ if is_epipe => Suspect::DeadEnd,
+            Kind::Udp { connected: true } if is_about_the_way => Suspect::Living,
+            // A peer that has connected to somebody else: unix_dgram_disconnected in net/unix/af_unix.c.
+            Kind::UnixDatagram if errno == libc::ECONNRESET => Suspect::Living,
+            Kind::Udp { .. } | Kind::Peerless if is_about_the_way => Suspect::Nobody,
+            Kind::Udp { .. } | Kind::UnixDatagram | Kind::Peerless => Suspect::Former,
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -216,6 +280,26 @@ mod tests {
             for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENETDOWN, libc::EHOSTDOWN] {
                 assert_eq!(Cause::of(errno, &facts), Cause::Unreachable);
             }
+        }
+    }
+
+    /// All combinations of an error and of what has the number.
+    #[test]
+    fn who_failed() {
+        use Suspect::{DeadEnd as Dead, Former as Past, Living as Live, Nobody as None};
+        // In the order of GONE: EPIPE, ENETDOWN, ENETUNREACH, ECONNRESET, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+        let table = [
+            (Kind::Free, [Past; 7]),
+            (Kind::File, [Past, None, None, Past, None, None, None]),
+            (Kind::Pipe, [Dead, Past, Past, Past, Past, Past, Past]),
+            (Kind::Connection, [Dead; 7]),
+            (Kind::Udp { connected: true }, [Dead, Live, Live, Past, Past, Live, Live]),
+            (Kind::Udp { connected: false }, [Dead, None, None, Past, Past, None, None]),
+            (Kind::UnixDatagram, [Dead, Past, Past, Live, Past, Past, Past]),
+            (Kind::Peerless, [Dead, None, None, Past, Past, None, None]),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(GONE.map(|errno| Suspect::of(errno, kind)), expected, "{kind:?}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! The pipe or socket behind a descriptor.
 
 use core::ffi::c_int;
+use nopipe_core::cause::{Kind, Suspect};
+use nopipe_core::tcp_info::State;
 use nopipe_sys as sys;
 
 /// The pipe or socket that was written to: what distinguishes it from every other one. No more is asked than that,
@@ -48,6 +50,31 @@ impl Channel {
             || sys::getsockopt_int(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_SCTP)
     }
 
+    /// What it is, open as `fd`.
+    fn kind(&self, fd: c_int) -> Kind {
+        if self.is_pipe() {
+            return Kind::Pipe;
+        }
+        let option = |option| sys::getsockopt_int(fd, option).unwrap_or(0);
+        match (option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
+            (libc::SOCK_STREAM | libc::SOCK_SEQPACKET | libc::SOCK_DCCP, _) | (_, libc::IPPROTO_SCTP) => Kind::Connection,
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE) => Kind::Udp {
+                connected: sys::getpeername(fd, &mut [0; 2]).is_ok(),
+            },
+            (libc::SOCK_DGRAM, _) if option(libc::SO_DOMAIN) == libc::AF_UNIX => Kind::UnixDatagram,
+            _ => Kind::Peerless,
+        }
+    }
+
+    /// Whether a call on `fd` that has failed with `errno` is about it, open as `fd`; else about whom.
+    pub fn suspect(&self, fd: c_int, errno: c_int) -> Suspect {
+        // Most failures: EPIPE needs no look at the kind.
+        match errno {
+            libc::EPIPE => Suspect::DeadEnd,
+            _ => Suspect::of(errno, self.kind(fd)),
+        }
+    }
+
     /// Whether nothing can be written to it, open as `fd`, any more. This is checked because a register may have held
     /// something other than the descriptor, and another thread may have given the number to another file.
     pub fn is_dead_end(&self, fd: c_int) -> bool {
@@ -56,9 +83,30 @@ impl Channel {
             // The reading end has POLLHUP when its writers are gone; only the writing end has POLLERR.
             return events & libc::POLLERR != 0;
         }
+        if events & libc::POLLHUP != 0 {
+            return true;
+        }
+        // A living TCP socket has POLLERR too, while its error queue holds something (MSG_ZEROCOPY, IP_RECVERR), and a
+        // send would take away an error that the program has not seen. Its state shows which it is.
+        if events & libc::POLLERR != 0 {
+            return tcp_state(fd).is_none_or(|state| state == State::CLOSE || state.is_own_shutdown());
+        }
         // If only half of it was shut down, an empty send fails. It sends nothing on a stream (on a datagram socket it
         // would send an empty datagram).
-        events & (libc::POLLERR | libc::POLLHUP) != 0
-            || (self.raises_sigpipe(fd) && sys::send_nowait(fd, &[]) == Err(libc::EPIPE))
+        self.raises_sigpipe(fd) && sys::send_nowait(fd, &[]) == Err(libc::EPIPE)
     }
+}
+
+/// tcpi_state, the first byte of TCP_INFO, tcp(7); `None` if it is not a socket of TCP.
+fn tcp_state(fd: c_int) -> Option<State> {
+    let mut state = [0];
+    match sys::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut state) {
+        Ok(1) => state.map(State).first().copied(),
+        _ => None,
+    }
+}
+
+/// Who a call that failed with `errno` is about, where `fd` is neither a pipe nor a socket, or not open any more.
+pub fn suspect_without_channel(fd: c_int, errno: c_int) -> Suspect {
+    Suspect::of(errno, if sys::fstat(fd).is_ok() { Kind::File } else { Kind::Free })
 }

@@ -917,6 +917,10 @@ fn second_round_part_two() -> Vec<Case> {
         same("replaced living ETIMEDOUT send", FINE),
         same("replaced gone ECONNRESET write", FINE),
         same("replaced gone ETIMEDOUT sendto", FINE),
+        same("replaced gone EPIPE write", FINE),
+        same("replaced living EPIPE send", FINE),
+        same("replaced file ECONNRESET write", FINE),
+        same("replaced pipe ECONNRESET write", FINE),
         // 12: io_uring.
         with_io_uring(saved("io_uring write tcp")),
         with_io_uring(saved("io_uring write pipe")),
