@@ -921,6 +921,8 @@ fn second_round_part_two() -> Vec<Case> {
         same("replaced living EPIPE send", FINE),
         same("replaced file ECONNRESET write", FINE),
         same("replaced pipe ECONNRESET write", FINE),
+        same("counted_once reset", FINE).env("NOPIPE_LOG", "none"),
+        saved("counted_once closed").env("NOPIPE_LOG", "none"),
         // 12: io_uring.
         with_io_uring(saved("io_uring write tcp")),
         with_io_uring(saved("io_uring write pipe")),
