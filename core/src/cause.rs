@@ -15,7 +15,7 @@ pub enum Cause {
     Timeout,
     /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
     Unreachable,
-    /// EPIPE on a socket whose connect failed, or that never connected.
+    /// The connect failed, whatever the error is that the write returns; or EPIPE on a socket that never connected.
     NeverConnected,
     /// EPIPE after the program's own shutdown(SHUT_WR).
     SelfShutdown,
@@ -35,6 +35,8 @@ pub enum Facts {
     },
     /// A socket of TCP or MPTCP.
     Tcp(Tcp),
+    /// A datagram socket, of any family. Nobody at the other end can end it.
+    Datagram,
     /// Any other socket.
     Other,
 }
@@ -61,6 +63,11 @@ impl Tcp {
     pub fn connect_failed(&self) -> bool {
         self.target_remembered && self.state == Some(State::CLOSE) && self.acknowledged == Some(0)
     }
+
+    /// Whether the socket is closed, and the kernel knows no peer: a connect that waited has failed, or there was none.
+    fn is_closed_without_peer(&self) -> bool {
+        self.state == Some(State::CLOSE) && !self.peer_known
+    }
 }
 
 impl Cause {
@@ -83,6 +90,14 @@ impl Cause {
         match (errno, facts) {
             // A pipe without a reader is the one reason, pipe_write in fs/pipe.c.
             (_, Facts::Pipe) => Cause::ReaderGone,
+            // A connect that did not wait leaves its error to the first write, whichever it is: nobody has vanished.
+            (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
+            // A connect that sends at once (MSG_FASTOPEN) fails with the error itself.
+            (libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN, Facts::Tcp(tcp))
+                if tcp.is_closed_without_peer() =>
+            {
+                Cause::NeverConnected
+            }
             // An error that the peer, a router or our own network reported: the kernel returns it once (sk_err).
             (libc::ECONNRESET, _) => Cause::Reset,
             (libc::ETIMEDOUT, _) => Cause::Timeout,
@@ -93,7 +108,7 @@ impl Cause {
             // only our writing was, we did it (or, rarely, the peer shut down its reading).
             (_, Facts::Unix { hung_up: false }) => Cause::SelfShutdown,
             (_, Facts::Unix { hung_up: true }) => Cause::Closed,
-            (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
+            (_, Facts::Datagram) => Cause::SelfShutdown,
             // SO_PEERNAME goes on answering after a reset or a close. It does not where there never was a connection: no
             // connect at all, or a refused one that waited.
             (_, Facts::Tcp(tcp)) if !tcp.peer_known => Cause::NeverConnected,
@@ -248,7 +263,7 @@ mod tests {
 
     fn all_facts() -> impl Iterator<Item = Facts> {
         let unix = [true, false].map(|hung_up| Facts::Unix { hung_up });
-        let others = [Facts::Pipe, Facts::Other].into_iter().chain(unix);
+        let others = [Facts::Pipe, Facts::Other, Facts::Datagram].into_iter().chain(unix);
         others.chain(all_of_tcp().map(Facts::Tcp))
     }
 
@@ -271,14 +286,30 @@ mod tests {
         }
     }
 
-    /// Whatever the facts of a socket: an error other than EPIPE is its own explanation.
+    /// Whatever the facts of a socket: an error other than EPIPE is its own explanation, unless there was no connection.
     #[test]
     fn an_error_of_the_network_is_the_cause() {
         for facts in all_facts().filter(|&facts| facts != Facts::Pipe) {
-            assert_eq!(Cause::of(libc::ECONNRESET, &facts), Cause::Reset);
-            assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), Cause::Timeout);
+            let closed = |tcp: Tcp| tcp.state == Some(State(7));
+            let failed = matches!(facts, Facts::Tcp(tcp)
+                if closed(tcp) && tcp.target_remembered && tcp.acknowledged == Some(0));
+            let was_none = failed || matches!(facts, Facts::Tcp(tcp) if closed(tcp) && !tcp.peer_known);
+            let unless = |never, cause| if never { Cause::NeverConnected } else { cause };
+            assert_eq!(Cause::of(libc::ECONNRESET, &facts), unless(failed, Cause::Reset));
+            assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), unless(was_none, Cause::Timeout));
             for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENETDOWN, libc::EHOSTDOWN] {
-                assert_eq!(Cause::of(errno, &facts), Cause::Unreachable);
+                assert_eq!(Cause::of(errno, &facts), unless(was_none, Cause::Unreachable));
+            }
+        }
+    }
+
+    /// A peer that was there and is gone leaves SO_PEERNAME and its acknowledgements, so no such error is lost to
+    /// `never-connected`.
+    #[test]
+    fn a_peer_that_was_there_has_vanished() {
+        for tcp in all_of_tcp().filter(|tcp| tcp.peer_known && tcp.acknowledged.is_some_and(|bytes| bytes > 0)) {
+            for errno in GONE {
+                assert_ne!(Cause::of(errno, &Facts::Tcp(tcp)), Cause::NeverConnected, "{tcp:?}");
             }
         }
     }
@@ -316,6 +347,7 @@ mod tests {
         assert_eq!(of(Facts::Unix { hung_up: true }), Cause::Closed);
         assert_eq!(of(Facts::Unix { hung_up: false }), Cause::SelfShutdown);
         assert_eq!(of(Facts::Other), Cause::Closed);
+        assert_eq!(of(Facts::Datagram), Cause::SelfShutdown);
     }
 
     /// All combinations, as a table of what was measured.

@@ -105,6 +105,9 @@ fn ask_unix(asked: &mut Connection, fd: c_int) -> Facts {
     asked.peer = endpoint(|buffer| sys::getpeername(fd, buffer)).unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
     asked.credentials = credentials(fd);
+    if asked.transport == Transport::Dgram {
+        return Facts::Datagram;
+    }
     Facts::Unix {
         hung_up: sys::poll_now(fd, 0).is_ok_and(|events| events & (libc::POLLHUP | libc::POLLERR) != 0),
     }
@@ -114,8 +117,11 @@ fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) -> Facts {
     let known = so_peername(fd);
     asked.peer = known.unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-    if !matches!(asked.transport, Transport::Tcp | Transport::Mptcp) {
-        return Facts::Other;
+    match asked.transport {
+        Transport::Tcp | Transport::Mptcp => {}
+        Transport::Sctp => return Facts::Other,
+        // UDP, and what has no peer: raw(7), icmp(7).
+        _ => return Facts::Datagram,
     }
     let mut bytes = [0; TcpInfo::SIZE];
     let filled = sys::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes).unwrap_or(0);
