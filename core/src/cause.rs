@@ -93,11 +93,10 @@ impl Cause {
             // A connect that did not wait leaves its error to the first write, whichever it is: nobody has vanished.
             (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
             // A connect that sends at once (MSG_FASTOPEN) fails with the error itself.
-            (libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN, Facts::Tcp(tcp))
-                if tcp.is_closed_without_peer() =>
-            {
-                Cause::NeverConnected
-            }
+            (
+                libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN,
+                Facts::Tcp(tcp),
+            ) if tcp.is_closed_without_peer() => Cause::NeverConnected,
             // An error that the peer, a router or our own network reported: the kernel returns it once (sk_err).
             (libc::ECONNRESET, _) => Cause::Reset,
             (libc::ETIMEDOUT, _) => Cause::Timeout,
@@ -324,8 +323,14 @@ mod tests {
             (Kind::File, [Past, None, None, Past, None, None, None]),
             (Kind::Pipe, [Dead, Past, Past, Past, Past, Past, Past]),
             (Kind::Connection, [Dead; 7]),
-            (Kind::Udp { connected: true }, [Dead, Live, Live, Past, Past, Live, Live]),
-            (Kind::Udp { connected: false }, [Dead, None, None, Past, Past, None, None]),
+            (
+                Kind::Udp { connected: true },
+                [Dead, Live, Live, Past, Past, Live, Live],
+            ),
+            (
+                Kind::Udp { connected: false },
+                [Dead, None, None, Past, Past, None, None],
+            ),
             (Kind::UnixDatagram, [Dead, Past, Past, Live, Past, Past, Past]),
             (Kind::Peerless, [Dead, None, None, Past, Past, None, None]),
         ];

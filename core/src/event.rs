@@ -177,9 +177,10 @@ impl Stamp<'_> {
 
 /// The process at the other end of a unix socket, SO_PEERCRED in unix(7).
 pub struct Credentials {
+    /// 0 if our pid namespace does not hold it.
     pub pid: u32,
     pub uid: u32,
-    /// `/proc/PID/comm`; empty if the process is gone.
+    /// `/proc/PID/comm`; empty if the process is gone, or if nothing shows that the number is still its own.
     pub comm: Line<16>,
 }
 
@@ -240,7 +241,7 @@ impl kv::Source for Event<'_> {
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.connection.transport.name().into()))?;
         if let Some(peer) = &self.connection.credentials {
-            pair("peer_pid", Some((peer.pid as u64).into()))?;
+            pair("peer_pid", (peer.pid > 0).then(|| u64::from(peer.pid).into()))?;
             pair("peer_uid", Some((peer.uid as u64).into()))?;
             pair("peer_comm", some_text(&peer.comm))?;
         }

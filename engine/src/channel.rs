@@ -57,7 +57,9 @@ impl Channel {
         }
         let option = |option| sys::getsockopt_int(fd, option).unwrap_or(0);
         match (option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
-            (libc::SOCK_STREAM | libc::SOCK_SEQPACKET | libc::SOCK_DCCP, _) | (_, libc::IPPROTO_SCTP) => Kind::Connection,
+            (libc::SOCK_STREAM | libc::SOCK_SEQPACKET | libc::SOCK_DCCP, _) | (_, libc::IPPROTO_SCTP) => {
+                Kind::Connection
+            }
             (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE) => Kind::Udp {
                 connected: sys::getpeername(fd, &mut [0; 2]).is_ok(),
             },

@@ -10,6 +10,7 @@ use core::ffi::c_int;
 use nopipe_core::cause::{Cause, Facts, Tcp};
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::{Connection, Credentials, Transport};
+use nopipe_core::line::Line;
 use nopipe_core::table::{ADDRESS, Targets};
 use nopipe_core::tcp_info::TcpInfo;
 use nopipe_sys as sys;
@@ -183,9 +184,10 @@ fn credentials(fd: c_int) -> Option<Credentials> {
     if length < ucred.len() || uid == u32::MAX {
         return None;
     }
-    Some(Credentials {
-        pid,
-        uid,
-        comm: proc::comm(pid as c_int),
-    })
+    // The number may be another process's by now, or be one of another pid namespace than that of /proc.
+    let comm = match sys::so_peerpidfd(fd) {
+        Ok(pidfd) if pid > 0 => proc::comm_of(&pidfd),
+        _ => Line::new(),
+    };
+    Some(Credentials { pid, uid, comm })
 }

@@ -1,6 +1,7 @@
 //! `/proc/PID/…` of another process: a peer on a unix socket, a parent. proc(5).
 
 use core::ffi::{CStr, c_int};
+use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_IN_PATH;
 use nopipe_core::line::Line;
 use nopipe_core::proc_stat::ProcStat;
@@ -53,11 +54,39 @@ pub fn parent_of(pid: c_int) -> Option<c_int> {
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
 pub fn comm(pid: c_int) -> Line<16> {
     let mut buffer = [0; 16];
-    let read = open(pid, "comm").and_then(|file| sys::read(&file, &mut buffer).ok());
+    let read = open(pid, "comm").and_then(|file| sys::read_beginning(&file, &mut buffer).ok());
     let name = buffer.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let mut comm = Line::new();
     comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
     comm
+}
+
+/// The same of the process that `pidfd` refers to. Empty if it was reaped, if /proc is that of a pid namespace which does
+/// not hold it, or if there is no /proc.
+pub fn comm_of(pidfd: &sys::Fd) -> Line<16> {
+    let Some(pid) = pid_of(pidfd) else {
+        return Line::new();
+    };
+    let name = comm(pid);
+    // If it has the number still, the name was its own.
+    match pid_of(pidfd) == Some(pid) {
+        true => name,
+        false => Line::new(),
+    }
+}
+
+/// The number, as /proc has it, of the process that `pidfd` refers to.
+fn pid_of(pidfd: &sys::Fd) -> Option<c_int> {
+    let mut path = Line::<40>::new();
+    path.push_str("/proc/self/fdinfo/");
+    path.push_u64(pidfd.raw() as u64);
+    path.push('\0');
+    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    let file = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()?;
+    // The number is in the first 80 bytes.
+    let mut buffer = [0; 160];
+    let read = sys::read_beginning(&file, &mut buffer).ok()?;
+    fdinfo::pid(buffer.get(..read)?)
 }
 
 fn path_of(pid: c_int, name: &str) -> Line<40> {

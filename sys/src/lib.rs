@@ -47,6 +47,7 @@ calls! {
     newfstatat
     openat
     ppoll
+    pread64
     pwritev2
     read
     rt_sigaction
@@ -248,6 +249,13 @@ pub fn getsockopt_int(fd: c_int, option: c_int) -> Result<c_int> {
     Ok(c_int::from_ne_bytes(bytes))
 }
 
+/// SO_PEERPIDFD, Linux 6.5: a descriptor of the process at the other end of a unix socket, pidfd_open(2). It refers to
+/// that process alone, also after its number has become another's. Closed when the result is dropped.
+pub fn so_peerpidfd(fd: c_int) -> Result<Fd> {
+    const SO_PEERPIDFD: c_int = 77;
+    getsockopt_int(fd, SO_PEERPIDFD).map(Fd)
+}
+
 /// SO_COOKIE, socket(7): a number unique to the socket for the life of the system.
 pub fn so_cookie(fd: c_int) -> Result<u64> {
     let mut bytes = [0; 8];
@@ -291,6 +299,13 @@ pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
 pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: `buffer` is ours to fill.
     check(unsafe { raw_syscall!(number::read, fd.0, buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// pread(2) from the beginning of the file. If another thread has closed the descriptor and its number is a socket or a
+/// pipe now, it reads nothing.
+pub fn read_beginning(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: `buffer` is ours to fill.
+    check(unsafe { raw_syscall!(number::pread64, fd.0, buffer.as_mut_ptr(), buffer.len(), 0) })
 }
 
 /// write(2).
