@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 use nopipe_core::cause::{Kind, Suspect};
+use nopipe_core::table;
 use nopipe_core::tcp_info::State;
 use nopipe_sys as sys;
 
@@ -12,18 +13,20 @@ pub struct Channel {
     pub stat: sys::Stat,
     /// SO_COOKIE; `None` for pipes, and before Linux 4.12.
     pub cookie: Option<u64>,
+    /// When it was last written to, nanoseconds since the epoch; the kernel keeps it for FIFOs.
+    written: u64,
 }
 
 impl Channel {
     /// What `fd` is; `None` if it is neither a pipe nor a socket, or not open.
     pub fn of(fd: c_int) -> Option<Channel> {
-        let stat = sys::fstat(fd).ok()?;
+        let (stat, written) = sys::fstat_and_written(fd).ok()?;
         let cookie = match stat.mode & libc::S_IFMT {
             libc::S_IFIFO => None,
             libc::S_IFSOCK => sys::so_cookie(fd).ok(),
             _ => return None,
         };
-        Some(Channel { stat, cookie })
+        Some(Channel { stat, cookie, written })
     }
 
     /// Whether it is a pipe or FIFO; else it is a socket.
@@ -36,10 +39,17 @@ impl Channel {
         sys::fstat(fd).is_ok_and(|stat| stat == self.stat)
     }
 
-    /// A number that distinguishes this connection from every other.
+    /// A number that distinguishes this connection from every other, of pipes and FIFOs in all probability.
+    ///
+    /// A named FIFO has one reader after the other. A write to it fails while there is none, and succeeds only if a new one
+    /// has come. The time of the last successful write, `pipe_write` in fs/pipe.c, stays the same in the first case and
+    /// changes in the second: so each reader is a connection of its own, and each failure after it belongs to it. It is
+    /// as precise as the kernel's clock tick before Linux 6.13. Where the file system keeps no such time (overlayfs, NFS,
+    /// FUSE), and for splice(2), which does not set it, a FIFO is one connection for ever. Two writers of one FIFO may see
+    /// two times for one reader, if it leaves in the middle of a write: the kernel sets the time after it lets the other in.
     pub fn key(&self) -> u64 {
-        // Cookies are small numbers that count up: the top bit keeps inodes apart from them.
-        self.cookie.unwrap_or((self.stat.ino ^ self.stat.dev << 40) | 1 << 63)
+        self.cookie
+            .unwrap_or_else(|| table::file_key(self.stat.dev, self.stat.ino, self.written))
     }
 
     /// Whether the kernel raises SIGPIPE when a write to it, open as `fd`, fails with EPIPE: pipe(7), and what send(2)

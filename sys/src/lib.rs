@@ -184,6 +184,11 @@ impl Stat {
 
 /// fstat(2).
 pub fn fstat(fd: c_int) -> Result<Stat> {
+    fstat_and_written(fd).map(|(stat, _)| stat)
+}
+
+/// fstat(2), and when the file was last written to, in nanoseconds since the epoch.
+pub fn fstat_and_written(fd: c_int) -> Result<(Stat, u64)> {
     stat_with(|buffer| {
         // SAFETY: `buffer` is a valid struct stat to fill in.
         unsafe { raw_syscall!(number::fstat, fd, buffer) }
@@ -196,18 +201,24 @@ pub fn stat(path: &CStr) -> Result<Stat> {
         // SAFETY: `path` ends with NUL, `buffer` is a valid struct stat to fill in.
         unsafe { raw_syscall!(number::newfstatat, libc::AT_FDCWD, path.as_ptr(), buffer, 0) }
     })
+    .map(|(stat, _)| stat)
 }
 
-fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<Stat> {
+fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<(Stat, u64)> {
     let mut buffer = MaybeUninit::<libc::stat>::uninit();
     check(call(buffer.as_mut_ptr()))?;
     // SAFETY: the kernel filled it in.
     let stat = unsafe { buffer.assume_init() };
-    Ok(Stat {
+    let seconds = stat.st_mtime as u64;
+    let written = seconds
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(stat.st_mtime_nsec as u64);
+    let stat = Stat {
         mode: stat.st_mode,
         dev: stat.st_dev,
         ino: stat.st_ino,
-    })
+    };
+    Ok((stat, written))
 }
 
 /// Whether `fd` is a terminal: ioctl TCGETS, as isatty(3) asks.

@@ -269,6 +269,7 @@ fn peers() -> Vec<Case> {
         saved("self_shutdown unix write"),
         saved("self_shutdown unix dprintf"),
         same("self_shutdown half write", FINE),
+        same("self_shutdown udp send", FINE),
         saved("dead_stdout write").stdout_is_dead(),
         saved("dead_stdout stdio").stdout_is_dead(),
         same("dead_stdout write", KILLED)
