@@ -943,6 +943,7 @@ fn second_round_part_two() -> Vec<Case> {
         // 14: whose pid is that?
         as_root(saved("peer_pid reused")),
         as_root(saved("peer_pid namespace").bare(CHILD_KILLED)),
+        as_root(saved("peer_pid visible").bare(CHILD_KILLED)),
         // 15: a FIFO's readers.
         saved("fifo_readers keep"),
         saved("fifo_readers reopen"),
