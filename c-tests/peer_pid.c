@@ -3,6 +3,7 @@
  * write to it. That one's name is not the peer's: none is given.
  *   reused     another process has got the number
  *   namespace  the program is in a pid namespace of its own, and /proc is not: there, the number is another process's
+ *   visible    the same, but the peer still lives: /proc shows it under a number of its own, which leads to its name
  */
 #include "check.h"
 
@@ -11,8 +12,8 @@
 #include <sys/prctl.h>
 #include <sys/un.h>
 
-/* A connection from a child, which has ended and was reaped. */
-static int connection_from_child(pid_t *child)
+/* A connection from a child, which has ended and was reaped, or which lives on under a name of its own. */
+static int connection_from_child(pid_t *child, int lives)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), go[2];
@@ -28,6 +29,12 @@ static int connection_from_child(pid_t *child)
 		CHECK(connect(fd, (struct sockaddr *)&address, length) == 0);
 		close(go[1]);
 		CHECK(read(go[0], &byte, 1) == 0);
+		if (lives) {
+			prctl(PR_SET_NAME, "peer itself");
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			close(fd);
+			pause();
+		}
 		_exit(0);
 	}
 	int fd = accept(listener, NULL, NULL);
@@ -36,7 +43,10 @@ static int connection_from_child(pid_t *child)
 	CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == *child);
 	close(go[0]);
 	close(go[1]);
-	wait_for_success(*child);
+	if (lives)
+		wait_for(fd, 0);
+	else
+		wait_for_success(*child);
 	close(listener);
 	return fd;
 }
@@ -62,12 +72,12 @@ static void take_number(pid_t number)
 	CHECK(read(ready[0], &byte, 1) == 1);
 }
 
-static void fail(int fd, pid_t peer)
+static void fail(int fd, pid_t peer, const char *name)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/comm", peer);
 	CHECK(access(path, R_OK) == 0); /* another's */
-	say("expect transport=unix cause=closed errno=EPIPE fd=%d call=write peer_pid=%d peer_comm=", fd, peer);
+	say("expect transport=unix cause=closed errno=EPIPE fd=%d call=write peer_pid=%d peer_comm=%s", fd, peer, name);
 	CHECK_FAILS(write(fd, "x", 1), EPIPE);
 }
 
@@ -77,9 +87,9 @@ int main(int argc, char **argv)
 	pid_t peer, child;
 	srandom((unsigned)getpid());
 	if (strcmp(argv[1], "reused") == 0) {
-		int fd = connection_from_child(&peer);
+		int fd = connection_from_child(&peer, 0);
 		take_number(peer);
-		fail(fd, peer);
+		fail(fd, peer, "");
 		return 0;
 	}
 	CHECK(unshare(CLONE_NEWPID) == 0);
@@ -93,8 +103,9 @@ int main(int argc, char **argv)
 			wait_for_success(child);
 			_exit(0);
 		}
-		int fd = connection_from_child(&peer);
-		fail(fd, peer);
+		int lives = strcmp(argv[1], "visible") == 0;
+		int fd = connection_from_child(&peer, lives);
+		fail(fd, peer, lives ? "\"peer itself\"" : "");
 		_exit(0);
 	}
 	int status;

@@ -1,8 +1,10 @@
 /*
- * replaced CASE ERROR CALL: a write says ERROR (ECONNRESET, ETIMEDOUT), which comes without a signal, and when the program
- * is told, another thread has closed the descriptor. The failure counts as unattributed.
+ * replaced CASE ERROR CALL: a write says ERROR (ECONNRESET, ETIMEDOUT, or EPIPE as with MSG_NOSIGNAL), which comes without
+ * a signal, and when the program is told, another thread has closed the descriptor. The failure counts as unattributed.
  *   living  the number has become a connection whose peer lives: that one is not named, and its own end is reported
  *   gone    nothing is there
+ *   file    the number has become a file's
+ *   pipe    the number has become a living pipe's
  */
 #include "calls.h"
 #include "counted.h"
@@ -11,13 +13,13 @@
 enum { MARK = 777 };
 
 static struct connection dead, living;
-static int is_gone, error;
+static int replacement, error;
 
 static int fail_and_replace(const struct seccomp_data *data)
 {
-	if (is_gone)
+	if (replacement < 0)
 		close((int)data->args[0]);
-	else if (dup2(living.fd, (int)data->args[0]) < 0)
+	else if (dup2(replacement, (int)data->args[0]) < 0)
 		_exit(FAILED);
 	return -error;
 }
@@ -45,15 +47,24 @@ int main(int argc, char **argv)
 	char bytes[MARK] = {0};
 	if (argc == 4)
 		start_with_replacer((char *[]){argv[0], argv[1], argv[2], argv[3], "watched", NULL});
-	is_gone = strcmp(kind, "gone") == 0;
-	error = strcmp(argv[2], "ETIMEDOUT") == 0 ? ETIMEDOUT : ECONNRESET;
+	int ends[2];
+	CHECK(pipe(ends) == 0);
+	error = strcmp(argv[2], "ETIMEDOUT") == 0 ? ETIMEDOUT : strcmp(argv[2], "EPIPE") == 0 ? EPIPE : ECONNRESET;
 	dead = tcp("v4");
 	living = tcp("v4");
+	if (strcmp(kind, "living") == 0)
+		replacement = living.fd;
+	else if (strcmp(kind, "pipe") == 0)
+		replacement = ends[1];
+	else if (strcmp(kind, "file") == 0)
+		replacement = open("/dev/null", O_WRONLY);
+	else
+		replacement = -1;
 	watch(fail_and_replace);
 	CHECK_FAILS(call->run(dead.fd, bytes, MARK), error);
 	long unattributed = counted(UNATTRIBUTED);
 	CHECK(unattributed == -1 || unattributed == 1);
-	if (is_gone)
+	if (replacement != living.fd)
 		return 0;
 	/* It lives. */
 	living.fd = dead.fd;

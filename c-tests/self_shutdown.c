@@ -1,6 +1,7 @@
 /*
  * self_shutdown CASE CALL: no peer has vanished.
  *   tcp, unix  the program itself shut down its sending side, then writes
+ *   udp        the same, both ways, with a connected UDP socket, which knows no signal
  *   half       the peer shut down its sending side only: it still gets its whole response, and nothing is logged
  */
 #include "calls.h"
@@ -16,6 +17,17 @@ int main(int argc, char **argv)
 		CHECK(shutdown(ends[0], SHUT_WR) == 0);
 		say("expect transport=unix cause=self-shutdown errno=EPIPE fd=%d call=%s", ends[0], call->logged);
 		CHECK_FAILS(call->run(ends[0], text, sizeof text), EPIPE);
+		return 0;
+	}
+	if (strcmp(argv[1], "udp") == 0) {
+		struct sockaddr_storage address;
+		socklen_t length = loopback("v4", &address);
+		((struct sockaddr_in *)&address)->sin_port = htons(9);
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+		CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&address, length) == 0);
+		CHECK(shutdown(fd, SHUT_RDWR) == 0);
+		say("expect transport=udp cause=self-shutdown errno=EPIPE peer=127.0.0.1:9 fd=%d call=%s", fd, call->logged);
+		CHECK_FAILS(call->run(fd, text, sizeof text), EPIPE);
 		return 0;
 	}
 	struct connection c = tcp("v4");

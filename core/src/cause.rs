@@ -1,4 +1,5 @@
-//! Why a call failed: from its errno, and from what the kernel says of the pipe or socket afterwards.
+//! Why a call failed: from its errno, and from what the kernel says of the pipe or socket afterwards. Whether the file
+//! that has the descriptor's number can have failed at all.
 
 use crate::tcp_info::State;
 
@@ -14,7 +15,7 @@ pub enum Cause {
     Timeout,
     /// EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN.
     Unreachable,
-    /// EPIPE on a socket whose connect failed, or that never connected.
+    /// The connect failed, whatever the error is that the write returns; or EPIPE on a socket that never connected.
     NeverConnected,
     /// EPIPE after the program's own shutdown(SHUT_WR).
     SelfShutdown,
@@ -34,6 +35,8 @@ pub enum Facts {
     },
     /// A socket of TCP or MPTCP.
     Tcp(Tcp),
+    /// A datagram socket, of any family. Nobody at the other end can end it.
+    Datagram,
     /// Any other socket.
     Other,
 }
@@ -60,6 +63,11 @@ impl Tcp {
     pub fn connect_failed(&self) -> bool {
         self.target_remembered && self.state == Some(State::CLOSE) && self.acknowledged == Some(0)
     }
+
+    /// Whether the socket is closed, and the kernel knows no peer: a connect that waited has failed, or there was none.
+    fn is_closed_without_peer(&self) -> bool {
+        self.state == Some(State::CLOSE) && !self.peer_known
+    }
 }
 
 impl Cause {
@@ -82,6 +90,13 @@ impl Cause {
         match (errno, facts) {
             // A pipe without a reader is the one reason, pipe_write in fs/pipe.c.
             (_, Facts::Pipe) => Cause::ReaderGone,
+            // A connect that did not wait leaves its error to the first write, whichever it is: nobody has vanished.
+            (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
+            // A connect that sends at once (MSG_FASTOPEN) fails with the error itself.
+            (
+                libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN,
+                Facts::Tcp(tcp),
+            ) if tcp.is_closed_without_peer() => Cause::NeverConnected,
             // An error that the peer, a router or our own network reported: the kernel returns it once (sk_err).
             (libc::ECONNRESET, _) => Cause::Reset,
             (libc::ETIMEDOUT, _) => Cause::Timeout,
@@ -92,7 +107,7 @@ impl Cause {
             // only our writing was, we did it (or, rarely, the peer shut down its reading).
             (_, Facts::Unix { hung_up: false }) => Cause::SelfShutdown,
             (_, Facts::Unix { hung_up: true }) => Cause::Closed,
-            (_, Facts::Tcp(tcp)) if tcp.connect_failed() => Cause::NeverConnected,
+            (_, Facts::Datagram) => Cause::SelfShutdown,
             // SO_PEERNAME goes on answering after a reset or a close. It does not where there never was a connection: no
             // connect at all, or a refused one that waited.
             (_, Facts::Tcp(tcp)) if !tcp.peer_known => Cause::NeverConnected,
@@ -148,6 +163,69 @@ pub fn says_gone(errno: i32) -> bool {
     )
 }
 
+/// What has a descriptor's number when a failed call is looked into: another thread may have closed the one that failed,
+/// and the number may be another file's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Nothing: the number is free.
+    Free,
+    /// Neither a pipe nor a socket.
+    File,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket that has one peer until its end: SOCK_STREAM, SOCK_SEQPACKET, SCTP.
+    Connection,
+    /// A socket of UDP.
+    Udp {
+        /// connect(2) has given it a peer.
+        connected: bool,
+    },
+    /// A datagram socket of AF_UNIX.
+    UnixDatagram,
+    /// A socket that has no peer: raw(7), packet(7), icmp(7), and families that are not known here.
+    Peerless,
+}
+
+/// Who a failed call is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suspect {
+    /// The pipe or socket that has the number, if nothing can be written to it any more.
+    DeadEnd,
+    /// The socket that has the number. It goes on living after this error.
+    Living,
+    /// Nobody's end: a network is down, an address cannot be reached, a file cannot be written. Like ECONNREFUSED.
+    Nobody,
+    /// A file that had this number before.
+    Former,
+}
+
+impl Suspect {
+    /// Who failed with `errno`, an error that [says that the other end is gone](says_gone), where `kind` has the number.
+    pub fn of(errno: i32, kind: Kind) -> Suspect {
+        let is_epipe = errno == libc::EPIPE;
+        // ip(7), netdevice(7): the way to an address, whoever lives there.
+        let is_about_the_way = !matches!(errno, libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT);
+        match kind {
+            Kind::Free => Suspect::Former,
+            // Files of network file systems and devices know timeouts and hosts, but no peer that resets.
+            Kind::File if matches!(errno, libc::EPIPE | libc::ECONNRESET) => Suspect::Former,
+            Kind::File => Suspect::Nobody,
+            // pipe_write in fs/pipe.c knows none of the other errors.
+            Kind::Pipe if is_epipe => Suspect::DeadEnd,
+            Kind::Pipe => Suspect::Former,
+            // sk_err is set where the connection ends: tcp_reset, tcp_write_err.
+            Kind::Connection => Suspect::DeadEnd,
+            // After an own shutdown(2) of both directions.
+            _ if is_epipe => Suspect::DeadEnd,
+            Kind::Udp { connected: true } if is_about_the_way => Suspect::Living,
+            // A peer that has connected to somebody else: unix_dgram_disconnected in net/unix/af_unix.c.
+            Kind::UnixDatagram if errno == libc::ECONNRESET => Suspect::Living,
+            Kind::Udp { .. } | Kind::Peerless if is_about_the_way => Suspect::Nobody,
+            Kind::Udp { .. } | Kind::UnixDatagram | Kind::Peerless => Suspect::Former,
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -184,7 +262,7 @@ mod tests {
 
     fn all_facts() -> impl Iterator<Item = Facts> {
         let unix = [true, false].map(|hung_up| Facts::Unix { hung_up });
-        let others = [Facts::Pipe, Facts::Other].into_iter().chain(unix);
+        let others = [Facts::Pipe, Facts::Other, Facts::Datagram].into_iter().chain(unix);
         others.chain(all_of_tcp().map(Facts::Tcp))
     }
 
@@ -207,15 +285,57 @@ mod tests {
         }
     }
 
-    /// Whatever the facts of a socket: an error other than EPIPE is its own explanation.
+    /// Whatever the facts of a socket: an error other than EPIPE is its own explanation, unless there was no connection.
     #[test]
     fn an_error_of_the_network_is_the_cause() {
         for facts in all_facts().filter(|&facts| facts != Facts::Pipe) {
-            assert_eq!(Cause::of(libc::ECONNRESET, &facts), Cause::Reset);
-            assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), Cause::Timeout);
+            let closed = |tcp: Tcp| tcp.state == Some(State(7));
+            let failed = matches!(facts, Facts::Tcp(tcp)
+                if closed(tcp) && tcp.target_remembered && tcp.acknowledged == Some(0));
+            let was_none = failed || matches!(facts, Facts::Tcp(tcp) if closed(tcp) && !tcp.peer_known);
+            let unless = |never, cause| if never { Cause::NeverConnected } else { cause };
+            assert_eq!(Cause::of(libc::ECONNRESET, &facts), unless(failed, Cause::Reset));
+            assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), unless(was_none, Cause::Timeout));
             for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENETDOWN, libc::EHOSTDOWN] {
-                assert_eq!(Cause::of(errno, &facts), Cause::Unreachable);
+                assert_eq!(Cause::of(errno, &facts), unless(was_none, Cause::Unreachable));
             }
+        }
+    }
+
+    /// A peer that was there and is gone leaves SO_PEERNAME and its acknowledgements, so no such error is lost to
+    /// `never-connected`.
+    #[test]
+    fn a_peer_that_was_there_has_vanished() {
+        for tcp in all_of_tcp().filter(|tcp| tcp.peer_known && tcp.acknowledged.is_some_and(|bytes| bytes > 0)) {
+            for errno in GONE {
+                assert_ne!(Cause::of(errno, &Facts::Tcp(tcp)), Cause::NeverConnected, "{tcp:?}");
+            }
+        }
+    }
+
+    /// All combinations of an error and of what has the number.
+    #[test]
+    fn who_failed() {
+        use Suspect::{DeadEnd as Dead, Former as Past, Living as Live, Nobody as None};
+        // In the order of GONE: EPIPE, ENETDOWN, ENETUNREACH, ECONNRESET, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+        let table = [
+            (Kind::Free, [Past; 7]),
+            (Kind::File, [Past, None, None, Past, None, None, None]),
+            (Kind::Pipe, [Dead, Past, Past, Past, Past, Past, Past]),
+            (Kind::Connection, [Dead; 7]),
+            (
+                Kind::Udp { connected: true },
+                [Dead, Live, Live, Past, Past, Live, Live],
+            ),
+            (
+                Kind::Udp { connected: false },
+                [Dead, None, None, Past, Past, None, None],
+            ),
+            (Kind::UnixDatagram, [Dead, Past, Past, Live, Past, Past, Past]),
+            (Kind::Peerless, [Dead, None, None, Past, Past, None, None]),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(GONE.map(|errno| Suspect::of(errno, kind)), expected, "{kind:?}");
         }
     }
 
@@ -232,6 +352,7 @@ mod tests {
         assert_eq!(of(Facts::Unix { hung_up: true }), Cause::Closed);
         assert_eq!(of(Facts::Unix { hung_up: false }), Cause::SelfShutdown);
         assert_eq!(of(Facts::Other), Cause::Closed);
+        assert_eq!(of(Facts::Datagram), Cause::SelfShutdown);
     }
 
     /// All combinations, as a table of what was measured.

@@ -203,11 +203,11 @@ impl Stamp<'_> {
 
 /// The process at the other end of a unix socket, SO_PEERCRED in unix(7).
 pub struct Credentials {
-    /// The process; it may be gone.
+    /// The process; it may be gone. 0 if our pid namespace does not hold it.
     pub pid: u32,
     /// Its effective user when the connection was made.
     pub uid: u32,
-    /// `/proc/PID/comm`; empty if the process is gone.
+    /// `/proc/PID/comm`; empty if the process is gone, or if nothing shows that the number is still its own.
     pub comm: Line<16>,
 }
 
@@ -275,7 +275,7 @@ impl kv::Source for Event<'_> {
         pair("undelivered", self.connection.undelivered.map(Value::from))?;
         pair("transport", Some(self.connection.transport.name().into()))?;
         if let Some(peer) = &self.connection.credentials {
-            pair("peer_pid", Some(u64::from(peer.pid).into()))?;
+            pair("peer_pid", (peer.pid > 0).then(|| u64::from(peer.pid).into()))?;
             pair("peer_uid", Some(u64::from(peer.uid).into()))?;
             pair("peer_comm", some_text(&peer.comm))?;
         }

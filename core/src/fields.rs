@@ -51,7 +51,7 @@ pub const FIELDS: [Field; 34] = [
     field("transport", ["transport", "network.transport", "NOPIPE_TRANSPORT"], "`tcp`, `mptcp`, `sctp`, `udp`, `unix` (stream), `seqpacket`, `dgram`, `vsock`, `pipe`, `other`", "SO_DOMAIN, SO_TYPE, SO_PROTOCOL"),
     field("peer_pid", ["peer_pid", "peer_pid", "NOPIPE_PEER_PID"], "unix: the process at the other end", "SO_PEERCRED, unix(7)"),
     field("peer_uid", ["peer_uid", "peer_uid", "NOPIPE_PEER_UID"], "unix: its user", "SO_PEERCRED"),
-    field("peer_comm", ["peer_comm", "peer_comm", "NOPIPE_PEER_COMM"], "unix: its name, if it still lives", "`/proc/PID/comm`"),
+    field("peer_comm", ["peer_comm", "peer_comm", "NOPIPE_PEER_COMM"], "unix: its name, if it is still there; from Linux 6.5 on", "SO_PEERPIDFD, `/proc/PID/comm`"),
     field("rtt_us", ["rtt_us", "rtt_us", "NOPIPE_RTT_US"], "smoothed round trip, microseconds", "TCP_INFO, tcpi_rtt"),
     field("idle_ms", ["idle_ms", "idle_ms", "NOPIPE_IDLE_MS"], "time since the peer was last heard, milliseconds", "TCP_INFO, tcpi_last_data_recv, tcpi_last_ack_recv"),
     field("cookie", ["cookie", "cookie", "NOPIPE_COOKIE"], "the socket, hexadecimal, as `ss -e` shows it", "SO_COOKIE, socket(7)"),

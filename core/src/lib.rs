@@ -9,6 +9,7 @@
 //! | [`endpoint`] | one end of a connection, from a socket address to text |
 //! | [`cause`] | why a call failed; which errors say that the other end is gone |
 //! | [`event`] | what is told of one vanished peer |
+//! | [`fdinfo`] | `/proc/self/fdinfo/FD` of a pidfd: the number of its process |
 //! | [`fields`] | the table of the fields' names and meanings |
 //! | [`encode`] | events as logfmt and as JSON |
 //! | [`library`] | the library's file name |
@@ -34,6 +35,7 @@ pub mod disposition;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+pub mod fdinfo;
 pub mod fields;
 pub mod library;
 pub mod line;

@@ -14,8 +14,11 @@
 //! | the note [`SPARED`] | the signal came, and the handler could not know the descriptor (another CPU, a function of libc that it does not know) | counts, reports, asks the runaway guard |
 //! | no note | the kernel raised nothing, or the signal is pending, blocked, or somebody else's handler ran | counts and reports |
 //!
-//! The handler names a peer only after a look whether the descriptor is a dead end. An event is written once for each
-//! connection by the table itself ([`crate::report`]), which is the second line of defence.
+//! Both name a peer only after a look whether the descriptor is a dead end: another thread may have closed it, and the
+//! number may be a living connection's, whose own end is still to be reported. That holds for ECONNRESET and ETIMEDOUT,
+//! which come without a signal, as for EPIPE. Only a datagram socket lives on after an error of the network
+//! ([`Suspect`]). A failure whose descriptor is gone counts as unattributed. An event is written once for each connection by
+//! the table itself ([`crate::report`]), which is the second line of defence.
 //!
 //! # Threads, signals and fork
 //!
@@ -31,12 +34,12 @@
 //! * A forked child goes on with its parent's table and these words; a vfork child counts nothing.
 //! * Neither side holds anything when a program's handler runs on top of it, or longjmps away.
 
-use crate::channel::Channel;
+use crate::channel::{self, Channel};
 use crate::report::{self, Failure};
 use crate::{disposition, eager, page, pipeline, process, runaway, seccomp};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use nopipe_core::cause::says_gone;
+use nopipe_core::cause::{Suspect, says_gone};
 use nopipe_core::event::Call;
 use nopipe_core::stats::Counter;
 use nopipe_sys as sys;
@@ -107,10 +110,8 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
         libc::EPIPE => take_note(),
         _ => None,
     };
-    let Some(channel) = Channel::of(fd) else {
-        return;
-    };
-    if note == Some(channel.key()) {
+    let channel = Channel::of(fd);
+    if note.is_some() && note == channel.as_ref().map(Channel::key) {
         return;
     }
     let raised = note == Some(SPARED);
@@ -120,10 +121,20 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
     if is_pending {
         REPORTED_WHILE_BLOCKED.store(true, Relaxed);
     }
-    if errno == libc::EPIPE && !refused && !channel.is_dead_end(fd) {
-        // Another thread or a handler has closed it since, and the number now belongs to another file.
-        return page::count(Counter::Unattributed);
-    }
+    let suspect = match &channel {
+        // The kernel reads a socket into a pipe: what fails so is the input.
+        Some(channel) if channel.is_pipe() && call == Call::Splice && errno != libc::EPIPE => Suspect::Nobody,
+        Some(channel) => channel.suspect(fd, errno),
+        None => channel::suspect_without_channel(fd, errno),
+    };
+    let channel = match (suspect, channel) {
+        (Suspect::Nobody, _) => return,
+        (Suspect::Living, Some(channel)) => channel,
+        (Suspect::DeadEnd, Some(channel)) if refused || channel.is_dead_end(fd) => channel,
+        // Another thread or a handler has closed it since. If the handler was there, it has counted this failure.
+        _ if note.is_some() => return,
+        _ => return page::count(Counter::Unattributed),
+    };
     let failure = Failure {
         channel,
         fd,

@@ -106,15 +106,15 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
         Some(Call::Splice) => &[2],
         Some(Call::Tee) => &[1],
         Some(_) => &[0],
-        // syscall(2), or a program's own instruction: the number is lost. Most calls have the output first; splice and
-        // tee do not.
-        None => &[0, 2, 1],
+        // syscall(2), or a program's own instruction: the number is lost. Most calls have the output first. Splice and tee
+        // do not: theirs comes later, and first there is a pipe or a socket. io_uring_enter(2) writes to descriptors that
+        // no argument holds; it returns how many requests it took, never EPIPE, and its first argument is no pipe.
+        None if result < 0 && channel_at(interrupted, 0).is_some() => &[0, 2, 1],
+        None => &[0],
     };
     let dead = candidates
         .iter()
-        .map(|&argument| interrupted.int(argument))
-        .filter(|&fd| fd >= 0)
-        .filter_map(|fd| Some((fd, Channel::of(fd)?)))
+        .filter_map(|&argument| channel_at(interrupted, argument))
         .find(|(fd, channel)| channel.is_dead_end(*fd));
     match dead {
         Some((fd, channel)) => Origin::FailedCall {
@@ -135,6 +135,13 @@ fn reaches_us(target: c_int, pid: c_int) -> bool {
         // Under seccomp the group cannot be asked for; there are few reasons to signal another one.
         _ => seccomp::is_sealed() || target.checked_neg() == Some(sys::getpgid()),
     }
+}
+
+/// The pipe or socket that this argument is the descriptor of.
+fn channel_at(interrupted: &Interrupted, argument: usize) -> Option<(c_int, Channel)> {
+    let fd = interrupted.int(argument);
+    let channel = if fd >= 0 { Channel::of(fd) } else { None };
+    Some((fd, channel?))
 }
 
 /// As many bytes before `at` as a system call's instruction has.

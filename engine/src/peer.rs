@@ -10,6 +10,7 @@ use core::ffi::c_int;
 use nopipe_core::cause::{Cause, Facts, Tcp};
 use nopipe_core::endpoint::Endpoint;
 use nopipe_core::event::{Connection, Credentials, Transport};
+use nopipe_core::line::Line;
 use nopipe_core::table::{ADDRESS, Targets};
 use nopipe_core::tcp_info::TcpInfo;
 use nopipe_sys as sys;
@@ -105,6 +106,9 @@ fn ask_unix(asked: &mut Connection, fd: c_int) -> Facts {
     asked.peer = endpoint(|buffer| sys::getpeername(fd, buffer)).unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
     asked.credentials = credentials(fd);
+    if asked.transport == Transport::Dgram {
+        return Facts::Datagram;
+    }
     Facts::Unix {
         hung_up: sys::poll_now(fd, 0).is_ok_and(|events| events & (libc::POLLHUP | libc::POLLERR) != 0),
     }
@@ -114,8 +118,11 @@ fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) -> Facts {
     let known = so_peername(fd);
     asked.peer = known.unwrap_or(asked.peer);
     asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-    if !matches!(asked.transport, Transport::Tcp | Transport::Mptcp) {
-        return Facts::Other;
+    match asked.transport {
+        Transport::Tcp | Transport::Mptcp => {}
+        Transport::Sctp => return Facts::Other,
+        // UDP, and what has no peer: raw(7), icmp(7).
+        _ => return Facts::Datagram,
     }
     let mut bytes = [0; TcpInfo::SIZE];
     let filled = sys::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes).unwrap_or(0);
@@ -177,9 +184,10 @@ fn credentials(fd: c_int) -> Option<Credentials> {
     if length < ucred.len() || uid == u32::MAX {
         return None;
     }
-    Some(Credentials {
-        pid,
-        uid,
-        comm: proc::comm(pid as c_int),
-    })
+    // The number may be another process's by now, or be one of another pid namespace than that of /proc.
+    let comm = match sys::so_peerpidfd(fd) {
+        Ok(pidfd) if pid > 0 => proc::comm_of(&pidfd),
+        _ => Line::new(),
+    };
+    Some(Credentials { pid, uid, comm })
 }

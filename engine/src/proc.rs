@@ -1,6 +1,7 @@
 //! `/proc/PID/…` of another process: a peer on a unix socket, a parent. proc(5).
 
 use core::ffi::{CStr, c_int};
+use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_IN_PATH;
 use nopipe_core::line::Line;
 use nopipe_core::proc_stat::ProcStat;
@@ -75,34 +76,40 @@ pub fn pid_namespace() -> Option<u64> {
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
 pub fn comm(pid: c_int) -> Line<16> {
     let mut buffer = [0; 16];
-    let read = open(pid, "comm").and_then(|file| sys::read(&file, &mut buffer).ok());
+    let read = open(pid, "comm").and_then(|file| sys::read_beginning(&file, &mut buffer).ok());
     let name = buffer.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let mut comm = Line::new();
     comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
     comm
 }
 
-/// The process that a pidfd of ours refers to, as proc(5) shows it in `/proc/PID/fdinfo`; `None` if it is no pidfd, or the
+/// The same of the process that `pidfd` refers to. Empty if it was reaped, if /proc is that of a pid namespace which does
+/// not hold it, or if there is no /proc.
+pub fn comm_of(pidfd: &sys::Fd) -> Line<16> {
+    let Some(pid) = pid_of_pidfd(pidfd.raw()) else {
+        return Line::new();
+    };
+    let name = comm(pid);
+    // If it has the number still, the name was its own.
+    match pid_of_pidfd(pidfd.raw()) == Some(pid) {
+        true => name,
+        false => Line::new(),
+    }
+}
+
+/// The number, as /proc has it, of the process that the pidfd `fd` of ours refers to; `None` if it is no pidfd, or the
 /// process is not of our namespace or has ended, or we cannot look.
 pub fn pid_of_pidfd(fd: c_int) -> Option<c_int> {
-    const FIELD: &[u8] = b"\nPid:\t";
-    let mut name = Line::<20>::new();
-    name.push_str("fdinfo/");
-    name.push_u64(u64::try_from(fd).ok()?);
-    // How much of FIELD was seen; all of it: the digits come.
-    let (mut seen, mut pid) = (0, 0_u64);
-    for_each_byte(sys::getpid(), name.as_str(), |byte| {
-        if seen == FIELD.len() && byte.is_ascii_digit() {
-            pid = pid.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-        } else if seen > FIELD.len() || (seen == FIELD.len() && pid != 0) {
-            seen = FIELD.len() + 1;
-        } else if FIELD.get(seen) == Some(&byte) {
-            seen += 1;
-        } else {
-            seen = usize::from(byte == b'\n');
-        }
-    });
-    c_int::try_from(pid).ok().filter(|&pid| pid > 0)
+    let mut path = Line::<40>::new();
+    path.push_str("/proc/self/fdinfo/");
+    path.push_u64(u64::try_from(fd).ok()?);
+    path.push('\0');
+    let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    let file = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()?;
+    // The number is in the first 80 bytes.
+    let mut buffer = [0; 160];
+    let read = sys::read_beginning(&file, &mut buffer).ok()?;
+    fdinfo::pid(buffer.get(..read)?)
 }
 
 fn path_of(pid: c_int, name: &str) -> Line<40> {

@@ -39,13 +39,11 @@ pub struct Failure {
     pub handler_skipped: bool,
 }
 
-/// Counts a failed call, and reports it if it is the first on its connection.
+/// Counts a failed call, as a failure or as unattributed, and reports it if it is the first on its connection.
 pub fn failure(failure: &Failure) {
-    page::count(Counter::Failures);
     if !SEEN.insert(failure.channel.key()) {
-        return;
+        return page::count(Counter::Failures);
     }
-    page::count(Counter::Connections);
     // A handler that leaves by longjmp would leave a descriptor of ours open.
     sys::with_signals_blocked(|| {
         let connection = peer::ask(&failure.channel, failure.fd, failure.errno);
@@ -55,6 +53,8 @@ pub fn failure(failure: &Failure) {
         if nobody || !failure.channel.is_still(failure.fd) {
             return page::count(Counter::Unattributed);
         }
+        page::count(Counter::Failures);
+        page::count(Counter::Connections);
         tell(failure, &connection);
     });
 }

@@ -49,6 +49,7 @@ calls! {
     newfstatat
     openat
     ppoll
+    pread64
     prctl
     process_vm_readv
     pwritev2
@@ -210,6 +211,11 @@ impl Stat {
 
 /// fstat(2).
 pub fn fstat(fd: c_int) -> Result<Stat> {
+    fstat_and_written(fd).map(|(stat, _)| stat)
+}
+
+/// fstat(2), and when the file was last written to, in nanoseconds since the epoch.
+pub fn fstat_and_written(fd: c_int) -> Result<(Stat, u64)> {
     stat_with(|buffer| {
         // SAFETY: `buffer` is a valid struct stat to fill in.
         unsafe { raw_syscall!(number::fstat, fd, buffer) }
@@ -222,18 +228,24 @@ pub fn stat(path: &CStr) -> Result<Stat> {
         // SAFETY: `path` ends with NUL, `buffer` is a valid struct stat to fill in.
         unsafe { raw_syscall!(number::newfstatat, libc::AT_FDCWD, path.as_ptr(), buffer, 0) }
     })
+    .map(|(stat, _)| stat)
 }
 
-fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<Stat> {
+fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<(Stat, u64)> {
     let mut buffer = MaybeUninit::<libc::stat>::uninit();
     check(call(buffer.as_mut_ptr()))?;
     // SAFETY: the kernel filled it in.
     let stat = unsafe { buffer.assume_init() };
-    Ok(Stat {
+    let seconds = stat.st_mtime as u64;
+    let written = seconds
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(stat.st_mtime_nsec as u64);
+    let stat = Stat {
         mode: stat.st_mode,
         dev: stat.st_dev,
         ino: stat.st_ino,
-    })
+    };
+    Ok((stat, written))
 }
 
 /// Whether `fd` is a terminal: ioctl TCGETS, as isatty(3) asks.
@@ -273,6 +285,13 @@ pub fn getsockopt_int(fd: c_int, option: c_int) -> Result<c_int> {
     let mut bytes = [0; 4];
     getsockopt(fd, libc::SOL_SOCKET, option, &mut bytes)?;
     Ok(c_int::from_ne_bytes(bytes))
+}
+
+/// SO_PEERPIDFD, Linux 6.5: a descriptor of the process at the other end of a unix socket, pidfd_open(2). It refers to
+/// that process alone, also after its number has become another's. Closed when the result is dropped.
+pub fn so_peerpidfd(fd: c_int) -> Result<Fd> {
+    const SO_PEERPIDFD: c_int = 77;
+    getsockopt_int(fd, SO_PEERPIDFD).map(Fd)
 }
 
 /// SO_COOKIE, socket(7): a number unique to the socket for the life of the system.
@@ -318,6 +337,13 @@ pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
 pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: `buffer` is ours to fill.
     check(unsafe { raw_syscall!(number::read, fd.0, buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// pread(2) from the beginning of the file. If another thread has closed the descriptor and its number is a socket or a
+/// pipe now, it reads nothing.
+pub fn read_beginning(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: `buffer` is ours to fill.
+    check(unsafe { raw_syscall!(number::pread64, fd.0, buffer.as_mut_ptr(), buffer.len(), 0) })
 }
 
 /// write(2).

@@ -269,6 +269,7 @@ fn peers() -> Vec<Case> {
         saved("self_shutdown unix write"),
         saved("self_shutdown unix dprintf"),
         same("self_shutdown half write", FINE),
+        same("self_shutdown udp send", FINE),
         saved("dead_stdout write").stdout_is_dead(),
         saved("dead_stdout stdio").stdout_is_dead(),
         same("dead_stdout write", KILLED)
@@ -918,6 +919,12 @@ fn second_round_part_two() -> Vec<Case> {
         same("replaced living ETIMEDOUT send", FINE),
         same("replaced gone ECONNRESET write", FINE),
         same("replaced gone ETIMEDOUT sendto", FINE),
+        same("replaced gone EPIPE write", FINE),
+        same("replaced living EPIPE send", FINE),
+        same("replaced file ECONNRESET write", FINE),
+        same("replaced pipe ECONNRESET write", FINE),
+        same("counted_once reset", FINE).env("NOPIPE_LOG", "none"),
+        saved("counted_once closed").env("NOPIPE_LOG", "none"),
         // 12: io_uring.
         with_io_uring(saved("io_uring write tcp")),
         with_io_uring(saved("io_uring write pipe")),
@@ -937,6 +944,7 @@ fn second_round_part_two() -> Vec<Case> {
         // 14: whose pid is that?
         as_root(saved("peer_pid reused")),
         as_root(saved("peer_pid namespace").bare(CHILD_KILLED)),
+        as_root(saved("peer_pid visible").bare(CHILD_KILLED)),
         // 15: a FIFO's readers.
         saved("fifo_readers keep"),
         saved("fifo_readers reopen"),
