@@ -38,9 +38,14 @@ int main(int argc, char **argv)
 	if (is_group)
 		CHECK(setpgid(0, 0) == 0 || getpgrp() == getpid());
 	seal();
+	/* Before the child can send it: the parent must not get it in its place. */
+	if (is_group)
+		signal(SIGPIPE, SIG_IGN);
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
+		if (is_group)
+			signal(SIGPIPE, SIG_DFL);
 		if (strcmp(sender, "raise") == 0)
 			raise(SIGPIPE);
 		else if (strcmp(sender, "kill") == 0)
@@ -51,8 +56,6 @@ int main(int argc, char **argv)
 			pause(); /* whoever survives the signal leaves here, too */
 		_exit(0);
 	}
-	if (is_group)
-		signal(SIGPIPE, SIG_IGN);
 	if (strcmp(sender, "parent") == 0)
 		kill(child, SIGPIPE);
 	int status;
