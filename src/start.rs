@@ -6,7 +6,7 @@
 //! unsafe: the configuration is read once, and here; libc's sigaction is called.
 #![allow(unsafe_code)]
 
-use crate::environment::for_each_variable;
+use crate::environment::{for_each_variable, remove_settings};
 use crate::errno;
 use crate::libc::{at_fork_in_child, program_name};
 use crate::real;
@@ -50,6 +50,7 @@ pub fn start() {
         real::resolve();
         // SAFETY: the only call; threads of other constructors find STATE not ACTIVE, and look at no setting.
         let problems = unsafe { config::read(program_name(), |take| for_each_variable(take)) };
+        remove_settings();
         if !config::settings().concerns(config::program()) {
             STATE.store(INERT, Release);
             return;
