@@ -234,6 +234,7 @@ fn forged_library(folder: &Path, peer: &str) {
             for (int i = 2; i < 19; i++)
                 nopipe_stats[i] = ~0ul;
             nopipe_stats[18] = 1; /* one peer was entered */
+            nopipe_stats[19] = 2; /* it was written once */
             nopipe_stats[20] = ~0ul;
             strcpy((char *)&nopipe_stats[22], "{peer}");
             write(1, "up\n", 3);
