@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 		struct sigaction now;
 		CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
 		if (argc == 3)
-			say("expect message=\"libnopipe: loaded twice, this copy does nothing\"");
+			say("expect message=\"libnopipe: loaded twice: this copy does nothing\"");
 	} else if (argc == 3) {
 		void *library = dlopen(argv[2], RTLD_NOW);
 		CHECK(library);

@@ -1,5 +1,10 @@
 //! What the environment says to the library, and whether it may be believed.
 //!
+//! A process that gained privileges (AT_SECURE, getauxval(3)) has its caller's environment. It takes no setting from there,
+//! and [`remove_settings`] takes them out: the process may become root for good and start a program, which would obey them.
+//! ld.so does the same with its own variables (ld.so(8), "Secure-execution mode"). Only start-up
+//! does it: what the program or its caller puts there later is the program's own.
+//!
 //! unsafe: the environment is a C array.
 #![allow(unsafe_code, reason = "as the head says")]
 
@@ -10,10 +15,15 @@ use nopipe_engine::config::JOURNAL_STREAM;
 /// What the names of settings begin with.
 const PREFIX: &[u8] = b"NOPIPE_";
 
+/// Whether the environment is that of a caller with fewer privileges.
+fn is_a_callers() -> bool {
+    auxval(libc::AT_SECURE) != 0
+}
+
 /// Calls `f` with name and value of each variable that is a setting or [`JOURNAL_STREAM`]; with none in a process that
-/// gained privileges (AT_SECURE, getauxval(3)): its environment is its caller's.
+/// gained privileges.
 pub fn for_each_variable(f: &mut dyn FnMut(&[u8], &[u8])) {
-    if auxval(libc::AT_SECURE) != 0 {
+    if is_a_callers() {
         return;
     }
     // SAFETY: environ(7). We run before main, and threads that other constructors may have started do not change it
@@ -31,6 +41,36 @@ pub fn for_each_variable(f: &mut dyn FnMut(&[u8], &[u8])) {
                 }
             }
             next = next.add(1);
+        }
+    }
+}
+
+/// In a process that gained privileges: takes every entry that begins with `NOPIPE_` out of the environment, also one
+/// without an equals sign. The others keep their order. The array is edited in place, as unsetenv(3) does it: main's third
+/// argument is the same array.
+pub fn remove_settings() {
+    if !is_a_callers() {
+        return;
+    }
+    // SAFETY: as in `for_each_variable`. `to` is never ahead of `from`, which stops at the null at the array's end. A
+    // thread that reads meanwhile finds a string in each place, as with unsetenv.
+    unsafe {
+        let mut from = environment();
+        if from.is_null() {
+            return;
+        }
+        let mut to = from;
+        while !(*from).is_null() {
+            if !has_prefix(*from, PREFIX) {
+                if to != from {
+                    *to = *from;
+                }
+                to = to.add(1);
+            }
+            from = from.add(1);
+        }
+        if to != from {
+            *to = core::ptr::null();
         }
     }
 }

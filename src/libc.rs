@@ -18,7 +18,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 unsafe extern "C" {
-    static environ: *const *const c_char;
+    static environ: *mut *const c_char;
     static program_invocation_short_name: *const c_char;
     /// What pthread_atfork(3) calls; the last argument is the object whose handlers are dropped when it is unloaded.
     fn __register_atfork(
@@ -41,7 +41,7 @@ pub fn an_address() -> usize {
 }
 
 /// libc's environ(7): null, or an array of C strings with a null at its end.
-pub fn environment() -> *const *const c_char {
+pub fn environment() -> *mut *const c_char {
     // SAFETY: a pointer that is read whole.
     unsafe { environ }
 }

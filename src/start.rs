@@ -6,7 +6,7 @@
 //! unsafe: the configuration is read once, and here; libc's sigaction is called.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::environment::for_each_variable;
+use crate::environment::{for_each_variable, remove_settings};
 use crate::errno;
 use crate::libc::{at_fork_in_child, program_name};
 use crate::real;
@@ -50,6 +50,7 @@ pub fn start() {
         real::resolve();
         // SAFETY: the only call; threads of other constructors find STATE not ACTIVE, and look at no setting.
         let problems = unsafe { config::read(program_name(), |take| for_each_variable(take)) };
+        remove_settings();
         if !config::settings().concerns(config::program()) {
             STATE.store(INERT, Release);
             return;
@@ -108,34 +109,69 @@ fn install_handler() -> bool {
     }
 }
 
-/// One warning for each setting that was not understood, unless the parent, which has most probably the same variables,
-/// has said so.
+/// Warns of what was not understood, unless the parent, which has most probably the same variables, has said so: once of
+/// all variables that are no setting, and once of each setting that has a wrong value. An environment may hold 10,000 of
+/// them, and a name more than once.
 fn warn_of_settings() {
     if pipeline::parent_is_protected() {
         return;
     }
     let mut scratch = Settings::new();
+    let (mut unknown, mut unknown_count) = (Line::<64>::new(), 0);
+    // A bit for each of VARIABLES.
+    let mut warned = 0_u64;
     for_each_variable(&mut |name, value| {
         if name == JOURNAL_STREAM {
             return;
         }
-        let (message, allowed) = match scratch.set(name, value) {
-            Ok(()) => return,
-            Err(Problem::Unknown) => ("libnopipe: unknown setting, ignored", VARIABLES),
-            Err(Problem::Value { allowed }) => ("libnopipe: value not understood, default used", allowed),
-        };
-        let (mut shown_name, mut shown_value) = (Line::<64>::new(), Line::<128>::new());
-        shown_name.push_lossy(name);
-        shown_value.push_lossy(value);
+        match scratch.set(name, value) {
+            Ok(()) => {}
+            Err(Problem::Unknown) => {
+                if unknown_count == 0 {
+                    unknown.push_lossy(name);
+                }
+                unknown_count += 1;
+            }
+            Err(Problem::Value { allowed }) => {
+                let mut names = VARIABLES.as_bytes().split(|&b| b == b',');
+                let place = names.position(|other| other.trim_ascii() == name).unwrap_or(0);
+                let bit = 1_u64.checked_shl(place as u32).unwrap_or(0);
+                if warned & bit == 0 {
+                    warned |= bit;
+                    warn_of_value(name, value, allowed);
+                }
+            }
+        }
+    });
+    if unknown_count > 0 {
+        // Not their values: what a variable is that we do not know, we do not know either.
+        let mut count = Line::<20>::new();
+        count.push_u64(unknown_count);
         report::warn(
-            message,
+            "libnopipe: unknown setting, ignored",
             &[
-                ("setting", shown_name.as_str()),
-                ("value", shown_value.as_str()),
-                ("allowed", allowed),
+                ("setting", unknown.as_str()),
+                ("variables", count.as_str()),
+                ("allowed", VARIABLES),
             ],
         );
-    });
+    }
+}
+
+/// One warning of a setting whose value is none of the allowed ones.
+#[inline(never)]
+fn warn_of_value(name: &[u8], value: &[u8], allowed: &str) {
+    let (mut shown_name, mut shown_value) = (Line::<64>::new(), Line::<128>::new());
+    shown_name.push_lossy(name);
+    shown_value.push_lossy(value);
+    report::warn(
+        "libnopipe: value not understood, default used",
+        &[
+            ("setting", shown_name.as_str()),
+            ("value", shown_value.as_str()),
+            ("allowed", allowed),
+        ],
+    );
 }
 
 /// Logs one line that names the functions that were not found, if one is among them without which the library can do

@@ -9,6 +9,7 @@ mod status;
 use clap::{Parser, Subcommand};
 
 use crate::error::{EXIT_STATUS, Result};
+use crate::server;
 
 /// The launcher for libnopipe.so, a library that lets servers survive SIGPIPE and log the peer that vanished
 #[derive(Parser)]
@@ -22,6 +23,9 @@ pub struct Cli {
 enum Command {
     Status(status::Args),
     Dropin(dropin::Args),
+    /// What `status` starts, see [`server::serve`]
+    #[command(hide = true)]
+    ReadMemory,
 }
 
 impl Cli {
@@ -30,6 +34,7 @@ impl Cli {
         match &self.command {
             Command::Status(args) => status::run(args),
             Command::Dropin(args) => dropin::run(args),
+            Command::ReadMemory => server::serve(),
         }
     }
 }

@@ -15,6 +15,27 @@ pub enum Exit {
     OtherVersion = 6,
     NoSystemd = 7,
     Refused = 8,
+    Unanswered = 9,
+}
+
+impl Exit {
+    /// All of them.
+    pub const ALL: [Exit; 8] = [
+        Exit::Other,
+        Exit::NotFound,
+        Exit::NotPermitted,
+        Exit::NotLoaded,
+        Exit::OtherVersion,
+        Exit::NoSystemd,
+        Exit::Refused,
+        Exit::Unanswered,
+    ];
+
+    /// The one with this number; [`Exit::Other`] if there is none.
+    pub fn from_status(status: u64) -> Exit {
+        let mut all = Self::ALL.into_iter();
+        all.find(|&exit| exit as u64 == status).unwrap_or(Exit::Other)
+    }
 }
 
 /// The table for `--help` and the man pages.
@@ -28,7 +49,8 @@ Exit status:
   5  the library is not loaded in that process
   6  the library in that process has another version of the counters
   7  systemd is not running, or does not answer
-  8  refused: the unit would be worse off, or would not start";
+  8  refused: the unit would be worse off, or would not start
+  9  the process's memory could not be read in time";
 
 /// Why a subcommand failed: a message for standard error, and the exit status.
 #[derive(Debug)]

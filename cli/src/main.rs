@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | [`commands`] | the command line; one file for each subcommand: its `Args` and a short `run` |
 //! | [`systemd`] | a unit, what hinders the library there, the drop-in, its verification and installation |
-//! | [`server`] | a running process seen from outside: whether it maps the library, its counters |
 //! | [`render`] | counters as text, as JSON and for Prometheus |
+//! | [`server`] | a running process seen from outside: whether it maps the library, its counters |
 //! | [`library`] | finds `libnopipe.so` and judges the file |
 //! | [`program`] | whether a program loads a preloaded library at all |
-//! | [`output`] | standard output and standard error |
+//! | [`output`] | standard output and standard error; names made visible |
 //! | [`error`] | errors and exit statuses |
 //!
 //! A module imports only from those below it in this table.

@@ -7,6 +7,7 @@ use nopipe_core::stats::{Counter, LastPeer, Snapshot};
 use nopipe_core::time::rfc3339;
 use serde_json::{Map, Value, json};
 
+use crate::output::visible;
 use crate::server::Report;
 
 pub fn text(reports: &[Report]) -> String {
@@ -14,20 +15,20 @@ pub fn text(reports: &[Report]) -> String {
     for (i, Report { pid, program, counters }) in reports.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
         let since = since(counters).map_or("nothing counted yet".to_owned(), |time| format!("since {time}"));
-        let _ = writeln!(text, "{gap}{pid} {}, {since}", visible(program));
+        let _ = writeln!(text, "{gap}{pid} {program}, {since}");
         let causes: Vec<_> = events(counters)
             .filter(|(_, n)| *n > 0)
             .map(|(cause, n)| format!("{} {n}", cause.name()))
             .collect();
         let row = |name: &str, n: u64| format!("  {name:<18}{n:>12}");
-        let total = row("events", counters.events.iter().sum());
+        let total = row("events", counters.events.into_iter().fold(0, u64::saturating_add));
         let _ = writeln!(text, "{}", format!("{total}  {}", causes.join(", ")).trim_end());
         for counter in Counter::ALL {
             let _ = writeln!(text, "{}", row(counter.label(), counters.get(counter)));
         }
         for (i, peer) in counters.peers.iter().flatten().enumerate() {
             let title = if i == 0 { "last peers" } else { "" };
-            let (cause, name) = (peer.cause.name(), visible(peer.name.as_str()));
+            let (cause, name) = (peer.cause.name(), name_of(peer));
             let _ = writeln!(text, "  {title:<12}{}  {cause:<15}  {name}", time_of(peer));
         }
     }
@@ -51,13 +52,15 @@ fn json_object(Report { pid, program, counters }: &Report) -> Value {
     for counter in Counter::ALL {
         object.insert(counter.key().into(), json!(counters.get(counter)));
     }
-    let peer = |peer: &LastPeer| json!({"peer": peer.name.as_str(), "time": time_of(peer), "cause": peer.cause.name()});
+    let peer = |peer: &LastPeer| json!({"peer": name_of(peer), "time": time_of(peer), "cause": peer.cause.name()});
     object.insert("last_peers".into(), counters.peers.iter().flatten().map(peer).collect());
     object.into()
 }
 
+/// `unreadable` is the number of processes whose counters could not be read.
+///
 /// See <https://prometheus.io/docs/instrumenting/exposition_formats/>: all samples of a metric form one group.
-pub fn prometheus(reports: &[Report]) -> String {
+pub fn prometheus(reports: &[Report], unreadable: usize) -> String {
     let mut text = String::new();
     let head = |text: &mut String, name: &str, kind: &str, help: &str| {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -87,6 +90,9 @@ pub fn prometheus(reports: &[Report]) -> String {
             let _ = writeln!(text, "{name}{{{}}} {}", labels(report), report.counters.get(counter));
         }
     }
+    let name = "nopipe_unreadable";
+    head(&mut text, name, "gauge", "Processes whose counters could not be read.");
+    let _ = writeln!(text, "{name} {unreadable}");
     text
 }
 
@@ -113,16 +119,9 @@ fn time_of(peer: &LastPeer) -> String {
     time.as_str().to_owned()
 }
 
-/// With control characters escaped: a peer can choose its name, and this is written to a terminal.
-fn visible(text: &str) -> String {
-    let escape = |c: char| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    text.chars().map(escape).collect()
+/// A peer chooses its name, and whoever runs the process chooses what stands in its memory.
+fn name_of(peer: &LastPeer) -> String {
+    visible(peer.name.as_bytes())
 }
 
 #[cfg(test)]
@@ -173,11 +172,15 @@ mod tests {
 
     #[test]
     fn for_prometheus() {
-        let text = prometheus(&[report()]);
+        let text = prometheus(&[report()], 2);
         assert!(
             text.contains("nopipe_events_total{pid=\"42\",program=\"a\\\"b\\\\c\",cause=\"reset\"} 2\n"),
             "{text}"
         );
         assert!(text.contains("# TYPE nopipe_failed_writes_total counter\n"), "{text}");
+        assert!(
+            text.ends_with("# TYPE nopipe_unreadable gauge\nnopipe_unreadable 2\n"),
+            "{text}"
+        );
     }
 }

@@ -30,8 +30,9 @@ pub struct Field {
 /// Every field, in the order in which they are written. Names are those in text, JSON and the journal; an empty one means
 /// that the field is not shown there.
 #[rustfmt::skip]
-pub const FIELDS: [Field; 34] = [
+pub const FIELDS: [Field; 35] = [
     field("setting", ["setting", "setting", "NOPIPE_SETTING"], "a variable that was not understood", "environ(7)"),
+    field("variables", ["variables", "variables", "NOPIPE_VARIABLES"], "how many variables begin with `NOPIPE_` and are no setting; `setting` is the first", "environ(7)"),
     field("value", ["value", "value", "NOPIPE_VALUE"], "its value", "environ(7)"),
     field("allowed", ["allowed", "allowed", "NOPIPE_ALLOWED"], "the values that it may have", "`core/src/settings/`"),
     field("symbol", ["symbol", "symbol", "NOPIPE_SYMBOL"], "functions that this libc does not have", "the ELF symbol tables"),

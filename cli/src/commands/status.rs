@@ -1,9 +1,11 @@
 //! `nopipe status`: the counters of running servers, read from outside. The servers do not notice.
 
-use crate::error::{EXIT_STATUS, Exit, Result};
+use std::time::Duration;
+
+use crate::error::{EXIT_STATUS, Error, Exit, Result};
 use crate::output::{complain, print};
 use crate::render;
-use crate::server::{Server, running};
+use crate::server::{Answer, Failure, Reader, Report, read_all};
 
 /// Show the counters of running servers
 ///
@@ -22,7 +24,8 @@ pub struct Args {
 
     /// Show every process that has the library loaded
     ///
-    /// Standard error lists the processes that the calling user has no permission to inspect.
+    /// Standard error lists the processes that the calling user has no permission to inspect, and says what is wrong with
+    /// those of other users that cannot be read. Neither decides the exit status.
     #[arg(long, conflicts_with = "pids")]
     all: bool,
 
@@ -35,47 +38,85 @@ pub struct Args {
     prometheus: bool,
 }
 
+/// How long one process may take that was asked for by its number.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// With `--all`, as many messages about other users' processes are written, so that a user with thousands of odd ones does
+/// not fill a log.
+const MESSAGES: usize = 20;
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    reports: Vec<Report>,
+    /// Why processes could not be read. The first decides the exit status.
+    errors: Vec<Error>,
+    /// The same, of other users' processes: they do not decide.
+    others: Vec<Error>,
+    /// Processes of which not even the mappings may be read.
+    closed: Vec<String>,
+}
+
 pub fn run(args: &Args) -> Result<()> {
-    let pids = if args.all { running()? } else { args.pids.clone() };
-    let mut reports = Vec::new();
-    let mut closed = Vec::new();
-    let mut errors = Vec::new();
-    for pid in pids {
-        let server = match Server::find(pid) {
-            Ok(server) => server,
-            // It has ended since, or does not have the library loaded.
-            Err(error) if args.all && matches!(error.exit, Exit::NotFound | Exit::NotLoaded) => continue,
-            Err(error) if args.all && error.exit == Exit::NotPermitted => {
-                closed.push(pid.to_string());
-                continue;
-            }
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
-        };
-        match server.report() {
-            Ok(report) => reports.push(report),
-            Err(error) if args.all && error.exit == Exit::NotFound => {}
-            Err(error) => errors.push(error),
-        }
-    }
-    if !closed.is_empty() {
+    let found = match args.all {
+        true => all()?,
+        false => each(&args.pids),
+    };
+    if !found.closed.is_empty() {
         complain(&format!(
             "permission denied to inspect these processes: {}",
-            closed.join(" ")
+            found.closed.join(" ")
+        ));
+    }
+    found.others.iter().take(MESSAGES).for_each(complain);
+    if found.others.len() > MESSAGES {
+        complain(&format!(
+            "and {} more processes of other users",
+            found.others.len() - MESSAGES
         ));
     }
     let text = match (args.json, args.prometheus) {
-        (true, _) => render::json(&reports),
-        (_, true) => render::prometheus(&reports),
-        _ => render::text(&reports),
+        (true, _) => render::json(&found.reports),
+        (_, true) => render::prometheus(&found.reports, found.errors.len() + found.others.len()),
+        _ => render::text(&found.reports),
     };
     print(&text)?;
-    let mut errors = errors.into_iter();
+    let mut errors = found.errors.into_iter();
     let Some(first) = errors.next() else { return Ok(()) };
     for other in errors {
         complain(&other);
     }
     Err(first)
+}
+
+fn each(pids: &[i32]) -> Found {
+    let mut found = Found::default();
+    let mut reader = Reader::default();
+    for &pid in pids {
+        match reader.read(pid, PATIENCE) {
+            Ok(report) => found.reports.push(report),
+            Err(failure) => found.errors.push(failure.error),
+        }
+    }
+    found
+}
+
+fn all() -> Result<Found> {
+    let mut found = Found::default();
+    for Answer { pid, is_own, report } in read_all()? {
+        let (error, is_loaded) = match report {
+            Ok(report) => {
+                found.reports.push(report);
+                continue;
+            }
+            Err(Failure { error, is_loaded }) => (error, is_loaded),
+        };
+        match error.exit {
+            // It has ended since, or does not have the library loaded.
+            Exit::NotFound | Exit::NotLoaded => {}
+            Exit::NotPermitted if !is_loaded => found.closed.push(pid.to_string()),
+            _ if is_own => found.errors.push(error),
+            _ => found.others.push(error),
+        }
+    }
+    Ok(found)
 }

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt;
 
 use object::elf::{DT_GNU_HASH, DT_STRTAB, DT_SYMTAB, FileHeader32, FileHeader64, PT_DYNAMIC, PT_LOAD, SHN_UNDEF};
 use object::pod::slice_from_bytes;
-use object::read::StringTable;
 use object::read::elf::{Dyn, FileHeader, GnuHashTable, ProgramHeader, Sym};
 use object::{Endianness, FileKind};
 
@@ -60,15 +59,22 @@ fn find<Elf: FileHeader<Endian = Endianness>>(memory: &File, base: u64, head: &[
     let table = GnuHashTable::<Elf>::parse(endian, image.get(offset_of(DT_GNU_HASH)?..)?).ok()?;
     let count = table.symbol_table_length(endian)? as usize;
     let (symbols, _) = slice_from_bytes::<Elf::Sym>(image.get(offset_of(DT_SYMTAB)?..)?, count).ok()?;
-    let names = StringTable::new(&*image, offset_of(DT_STRTAB)? as u64, image.len() as u64);
+    let names = image.get(offset_of(DT_STRTAB)?..)?;
     let symbol = symbols
         .iter()
         .filter(|symbol| symbol.st_shndx(endian) != SHN_UNDEF)
-        .find(|symbol| symbol.name(endian, names) == Ok(name.as_bytes()))?;
+        .find(|symbol| is_name(names, symbol.st_name(endian), name.as_bytes()))?;
     Some(Place {
         address: base.checked_add(symbol.st_value(endian).into())?,
         size: usize::try_from(symbol.st_size(endian).into()).ok()?,
     })
+}
+
+/// Whether the name at `offset` of the string table is `name`. No more of the table is looked at than that: its names need
+/// not end, and all may be one.
+fn is_name(table: &[u8], offset: u32, name: &[u8]) -> bool {
+    let rest = table.get(offset as usize..).and_then(|rest| rest.strip_prefix(name));
+    rest.is_some_and(|rest| rest.first() == Some(&0))
 }
 
 /// Reads `length` bytes from `base` on. Pages that cannot be read, such as the gaps between segments, are zero.
@@ -85,24 +91,34 @@ fn read_pages(memory: &File, base: u64, length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use procfs::process::{MMapPath, Process};
+    use std::fs;
 
     #[test]
     fn in_this_process() {
-        let process = Process::myself().unwrap();
-        let maps = process.maps().unwrap();
-        let libc = |path: &MMapPath| matches!(path, MMapPath::Path(path) if path.ends_with("libc.so.6"));
-        let base = maps
-            .iter()
-            .find(|map| map.offset == 0 && libc(&map.pathname))
-            .unwrap()
-            .address
-            .0;
-        let memory = process.mem().unwrap();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let libc = maps.lines().find(|line| line.ends_with("/libc.so.6")).unwrap();
+        let base = u64::from_str_radix(libc.split('-').next().unwrap(), 16).unwrap();
+        let memory = File::open("/proc/self/mem").unwrap();
         let environ = find_symbol(&memory, base, "environ").unwrap();
         assert_eq!(environ.size, size_of::<usize>());
         assert!(environ.address > base);
         assert_eq!(find_symbol(&memory, base, "nopipe_stats"), None);
         assert_eq!(find_symbol(&memory, 0, "environ"), None);
+    }
+
+    #[test]
+    fn names() {
+        let table = b"\0one\0two";
+        assert!(is_name(table, 1, b"one"));
+        for (offset, name) in [
+            (0, "one"),
+            (1, "on"),
+            (2, "one"),
+            (5, "two"),
+            (9, ""),
+            (u32::MAX, "one"),
+        ] {
+            assert!(!is_name(table, offset, name.as_bytes()), "{offset} {name}");
+        }
     }
 }
