@@ -109,17 +109,26 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
 
 /// A line about the library itself.
 pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
-    if !config::settings().shows(Priority::Warning) {
+    notice(Priority::Warning, message, facts);
+}
+
+/// The same, for those alone who want to see everything.
+pub fn debug(message: &'static str, facts: &[(&'static str, &str)]) {
+    notice(Priority::Debug, message, facts);
+}
+
+fn notice(priority: Priority, message: &'static str, facts: &[(&'static str, &str)]) {
+    if !config::settings().shows(priority) {
         return;
     }
     sys::with_signals_blocked(|| {
         let notice = Notice {
             stamp: stamp(),
-            priority: Priority::Warning,
+            priority,
             facts,
             numbers: &[],
         };
-        log_record(Priority::Warning, message, &notice);
+        log_record(priority, message, &notice);
     });
 }
 
