@@ -104,14 +104,17 @@ pub fn is_native(pipe: &sys::Stat) -> bool {
     at_start.unwrap_or_else(|| process::is_forked() && is_stdio_of_self(pipe) && found(pipe))
 }
 
-/// What [`made_by_protected`] says of a forked child's pipe. The parent is looked at once, not at each failure.
+/// What [`made_by_protected`] says of a forked child's pipe. The parent is looked at once, not at each failure; not even
+/// if a handler leaves each of them by longjmp, because it must wait until the result is noted.
 fn found(pipe: &sys::Stat) -> bool {
     let parent = sys::getppid();
     let known = FOUND.is_native(pipe).filter(|_| FOUND.parent.load(Relaxed) == parent);
     known.unwrap_or_else(|| {
-        let is_native = made_by_protected(pipe, &Relative::of(parent));
-        FOUND.set(pipe, parent, is_native);
-        is_native
+        sys::with_signals_blocked(|| {
+            let is_native = made_by_protected(pipe, &Relative::of(parent));
+            FOUND.set(pipe, parent, is_native);
+            is_native
+        })
     })
 }
 

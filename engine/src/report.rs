@@ -109,26 +109,17 @@ fn write_event(failure: &Failure, connection: &Connection, priority: Priority) {
 
 /// A line about the library itself.
 pub fn warn(message: &'static str, facts: &[(&'static str, &str)]) {
-    notice(Priority::Warning, message, facts);
-}
-
-/// The same, for those alone who want to see everything.
-pub fn debug(message: &'static str, facts: &[(&'static str, &str)]) {
-    notice(Priority::Debug, message, facts);
-}
-
-fn notice(priority: Priority, message: &'static str, facts: &[(&'static str, &str)]) {
-    if !config::settings().shows(priority) {
+    if !config::settings().shows(Priority::Warning) {
         return;
     }
     sys::with_signals_blocked(|| {
         let notice = Notice {
             stamp: stamp(),
-            priority,
+            priority: Priority::Warning,
             facts,
             numbers: &[],
         };
-        log_record(priority, message, &notice);
+        log_record(Priority::Warning, message, &notice);
     });
 }
 

@@ -16,7 +16,8 @@
 //! | 100 in ten seconds, the first five seconds ago | the same, by a stricter look | nothing |
 //!
 //! A process serves one connection if stdin is that connection, or stdout is and it is no unix stream, or if it was
-//! forked for it ([`Role`]). Its end is what happens without the library, so it is no warning.
+//! forked for it ([`Role`]). Its end is what happens without the library, so it is no warning, and no line: the line about its
+//! client is all that there is to say.
 //!
 //! "Nothing else is seen of it" ([`does_nothing_else`]): no child, no other living stream socket, less than 5 ms of CPU time
 //! for each failure, nothing written to storage since it began. The stricter look: neither a listener, nor anything that
@@ -89,12 +90,13 @@ fn is_condemned(failure: &Failure, limit: u32) -> bool {
     match WATCHED.count(failure.channel.key(), now_ms(), limit) {
         Step::Calm => false,
         Step::SetsIn => {
-            match Role::of(&failure.channel).is_some_and(|role| role.is_alone(&failure.channel)) {
-                true => note_end(failure),
-                false => warn(
+            // The end of a one-connection process is what happens without the library: no warning.
+            let is_alone = Role::of(&failure.channel).is_some_and(|role| role.is_alone(&failure.channel));
+            if !is_alone {
+                warn(
                     failure,
                     "libnopipe: runaway: keeps writing to a dead connection: ended by SIGPIPE",
-                ),
+                );
             }
             CONDEMNED.store(sys::getpid(), Relaxed);
             true
@@ -126,7 +128,6 @@ fn guard(failure: &Failure) -> bool {
         }
         Look::Judge => {
             if is_blind_worker(channel, &pace) {
-                note_end(failure);
                 return true;
             }
             // It goes on, and so it is not one of those that are done soon.
@@ -175,19 +176,6 @@ fn warn(failure: &Failure, message: &'static str) {
     let mut fd = Line::<12>::new();
     fd.push_u64(failure.fd as u64);
     report::warn(message, &[("call", failure.call.name()), ("fd", fd.as_str())]);
-}
-
-/// A one-connection process ends as it would without the library: its client's line is all that there is to say, unless
-/// somebody wants to see everything.
-#[inline(never)]
-fn note_end(failure: &Failure) {
-    let mut fd = Line::<12>::new();
-    fd.push_u64(failure.fd as u64);
-    let facts = [("call", failure.call.name()), ("fd", fd.as_str())];
-    report::debug(
-        "libnopipe: served this connection alone, and keeps writing to it: ended by SIGPIPE",
-        &facts,
-    );
 }
 
 /// What a process has to do with one connection that makes it a one-connection process, perhaps.
