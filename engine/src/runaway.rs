@@ -82,6 +82,18 @@ pub fn ends_by(failure: &Failure) -> bool {
     }
 }
 
+/// The file that stderr was at start-up, device and inode.
+static STDERR: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// At start-up: notes what stderr is.
+pub fn start() {
+    if let Ok(stat) = sys::fstat(2) {
+        let [dev, ino] = &STDERR;
+        dev.store(stat.dev, Relaxed);
+        ino.store(stat.ino, Relaxed);
+    }
+}
+
 fn now_ms() -> u64 {
     sys::clock_monotonic_ns() / 1_000_000
 }
@@ -225,7 +237,7 @@ impl Role {
             match self {
                 Role::Stdin | Role::Stdout if is_standard => false,
                 Role::Forked if is_standard && is_terminal() => false,
-                _ => sys::is_writable(fd),
+                _ => sys::is_writable(fd) && !is_kept_stderr(fd),
             }
         };
         !others(channel).any(|fd| lives(fd) || (!is_dead_stream(fd) && is_output(fd)))
@@ -236,6 +248,14 @@ impl Role {
 fn others(channel: &Channel) -> impl Iterator<Item = c_int> {
     let stat = channel.stat;
     (0..DESCRIPTORS).filter(move |&fd| sys::fstat(fd).is_ok_and(|other| other != stat))
+}
+
+/// Whether it is a copy of stderr as it was at start-up, or /dev/null. A shell keeps what stderr was at descriptor 10 while
+/// `echo tick 2>/dev/null` runs.
+fn is_kept_stderr(fd: c_int) -> bool {
+    let Ok(stat) = sys::fstat(fd) else { return true };
+    let [dev, ino] = &STDERR;
+    (stat.dev, stat.ino) == (dev.load(Relaxed), ino.load(Relaxed)) || sys::stat(c"/dev/null") == Ok(stat)
 }
 
 fn is_stream(fd: c_int) -> bool {
