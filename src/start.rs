@@ -16,7 +16,7 @@ use nopipe_core::line::Line;
 use nopipe_core::settings::{Problem, Settings, VARIABLES};
 use nopipe_engine::config::JOURNAL_STREAM;
 use nopipe_engine::disposition::{self, Restorer, SA_UNSUPPORTED};
-use nopipe_engine::{config, handler, pipeline, process, report, sink};
+use nopipe_engine::{config, handler, pipeline, process, report, runaway, sink};
 use nopipe_sys as sys;
 
 const NEW: u8 = 0;
@@ -68,6 +68,7 @@ pub fn start() {
         process::start();
         sink::start();
         pipeline::start();
+        runaway::start();
         report::start();
         if config::settings().eager {
             real::table().iter().for_each(real::Symbol::let_ask_first);

@@ -42,7 +42,7 @@
 
 use crate::{config, page, process, seccomp};
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, siginfo_t};
 use nopipe_core::disposition::{Action, Disposition};
 use nopipe_core::settings::Handlers;
@@ -139,10 +139,11 @@ pub fn current() -> Action {
     if process::is_vfork_child() {
         return as_seen_by_program(sys::sigaction_sigpipe(None).unwrap_or_default());
     }
-    match seccomp::is_sealed() {
-        true => current_under_seccomp(),
-        false => PROGRAM.get().0,
+    if seccomp::is_sealed() {
+        return current_under_seccomp();
     }
+    take_over_what_was_set_by_hand();
+    PROGRAM.get().0
 }
 
 fn before() -> Action {
@@ -177,6 +178,38 @@ fn current_under_seccomp() -> Action {
     }
 }
 
+/// Writers between their publication and the kernel's. One that was taken away by longjmp stays counted: then nothing
+/// is taken over any more.
+static WRITERS: AtomicU32 = AtomicU32::new(0);
+
+/// If the program has set the kernel's action by a system call of its own, as runtimes do, that is its action.
+///
+/// While a writer is under way the kernel may hold an older action than the published one; one that begins later changes
+/// the ticket.
+fn take_over_what_was_set_by_hand() {
+    let (program, ticket) = PROGRAM.get();
+    let is_quiet = || WRITERS.load(SeqCst) == 0;
+    if !is_taken_over() || !is_quiet() || seccomp::is_sealed() {
+        return;
+    }
+    let Ok(kernel) = sys::sigaction_sigpipe(None) else {
+        return;
+    };
+    let is_known = kernel.handler == program.handler || kernel.handler == our_handler();
+    if !is_known && is_quiet() {
+        let _ = PROGRAM.replace_if(ticket, kernel);
+    }
+}
+
+/// Publishes by `publish` and then sets the kernel's action.
+fn publish_and_tell_kernel<T>(publish: impl FnOnce() -> T) -> T {
+    WRITERS.fetch_add(1, SeqCst);
+    let published = publish();
+    tell_kernel();
+    WRITERS.fetch_sub(1, SeqCst);
+    published
+}
+
 /// Sets the program's own action; returns the previous one.
 pub fn replace(new: Action) -> Action {
     let new = Action {
@@ -193,12 +226,14 @@ pub fn replace(new: Action) -> Action {
         true => {
             let old = current_under_seccomp();
             keep_as_before(&old);
-            PROGRAM.replace(new);
+            publish_and_tell_kernel(|| PROGRAM.replace(new));
             old
         }
-        false => PROGRAM.replace(new).0,
+        false => {
+            take_over_what_was_set_by_hand();
+            publish_and_tell_kernel(|| PROGRAM.replace(new)).0
+        }
     };
-    tell_kernel();
     if new.handler == SIG_IGN {
         page::on_purpose().store(false, Relaxed);
     }
@@ -262,6 +297,11 @@ pub fn is_ignored_by_program() -> bool {
     PROGRAM.get().0.handler == SIG_IGN
 }
 
+/// Whether the program has left the default action, or set it.
+pub fn is_default_by_program() -> bool {
+    PROGRAM.get().0.handler == SIG_DFL
+}
+
 /// Whether the program has a handler that does not run when a peer vanishes.
 pub fn skips_program_handler() -> bool {
     config::settings().handlers == Handlers::Ignore && is_function(PROGRAM.get().0.handler)
@@ -296,10 +336,8 @@ pub unsafe fn do_as_arranged(signal: c_int, info: *mut siginfo_t, context: *mut 
             };
             if process::is_vfork_child() {
                 let _ = sys::sigaction_sigpipe(Some(&reset));
-            } else if PROGRAM.replace_if(ticket, reset).is_none() {
+            } else if publish_and_tell_kernel(|| PROGRAM.replace_if(ticket, reset)).is_none() {
                 continue;
-            } else {
-                tell_kernel();
             }
         }
         // SAFETY: the program gave this address as a handler. A handler without SA_SIGINFO takes the first argument and

@@ -11,14 +11,19 @@
 //! * a process that has the library, but not this pipe as its own stdout or stderr, has made the pipeline: native;
 //! * a process that has both has inherited the pipe itself: its parent decides.
 //!
-//! A parent may be hidden from us (another user's, or not dumpable because it dropped its privileges). If it is init or
-//! outside our pid namespace, or if we lead a session: survive. Else it is most probably the server: native.
+//! Whether a process has the library: `/proc/PID/status` comes first, which all may read, and which is cheap. Where the
+//! library is at work the kernel has a handler for SIGPIPE, or ignores it because the program does. If neither is so, the
+//! search ends. Only else the memory map is read, which can be very long.
+//!
+//! The map may be hidden from us. A parent that has a handler and our own user id dropped its privileges; if we do not
+//! lead a session, it is most probably the server: native. Whenever else in doubt (another user's, one that ignores
+//! SIGPIPE, init, outside our pid namespace, no /proc): survive.
 //!
 //! `NOPIPE_PIPES=survive` and `=native` decide for every pipe.
 
 use crate::{config, proc, process};
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::*};
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Pipes, reduced};
 use nopipe_sys as sys;
@@ -28,6 +33,8 @@ const GENERATIONS: usize = 64;
 
 /// The FIFO that was stdout or stderr at start-up, and whether it is native.
 struct Inherited {
+    /// The parent that was looked at; 0 at start-up, where it does not matter.
+    parent: AtomicI32,
     dev: AtomicU64,
     ino: AtomicU64,
     state: AtomicU8,
@@ -39,11 +46,39 @@ const NATIVE: u8 = 2;
 
 static INHERITED: [Inherited; 2] = [const {
     Inherited {
+        parent: AtomicI32::new(0),
         dev: AtomicU64::new(0),
         ino: AtomicU64::new(0),
         state: AtomicU8::new(NO_PIPE),
     }
 }; 2];
+
+/// The same of a pipe that a forked child has found on its stdout or stderr: the last one.
+static FOUND: Inherited = Inherited {
+    parent: AtomicI32::new(0),
+    dev: AtomicU64::new(0),
+    ino: AtomicU64::new(0),
+    state: AtomicU8::new(NO_PIPE),
+};
+
+impl Inherited {
+    /// Whether it is native, if it is this pipe.
+    fn is_native(&self, pipe: &sys::Stat) -> Option<bool> {
+        let state = self.state.load(Acquire);
+        let is_it = state != NO_PIPE && self.dev.load(Relaxed) == pipe.dev && self.ino.load(Relaxed) == pipe.ino;
+        is_it.then_some(state == NATIVE)
+    }
+
+    fn set(&self, pipe: &sys::Stat, parent: c_int, is_native: bool) {
+        // In this order: a thread that finds the state must find this pipe. If two threads set at the same moment, about
+        // two pipes, the next failure may look once more.
+        self.state.store(NO_PIPE, Release);
+        self.parent.store(parent, Relaxed);
+        self.dev.store(pipe.dev, Relaxed);
+        self.ino.store(pipe.ino, Relaxed);
+        self.state.store(if is_native { NATIVE } else { SURVIVE }, Release);
+    }
+}
 
 /// At start-up: looks at stdout and stderr.
 pub fn start() {
@@ -53,15 +88,8 @@ pub fn start() {
     let mut parent = None;
     for (fd, inherited) in (1..).zip(&INHERITED) {
         let Some(pipe) = fifo(fd) else { continue };
-        inherited.dev.store(pipe.dev, Relaxed);
-        inherited.ino.store(pipe.ino, Relaxed);
         let parent = parent.get_or_insert_with(Relative::parent);
-        let state = if made_by_protected(&pipe, parent) {
-            NATIVE
-        } else {
-            SURVIVE
-        };
-        inherited.state.store(state, Relaxed);
+        inherited.set(&pipe, 0, made_by_protected(&pipe, parent));
     }
 }
 
@@ -72,15 +100,22 @@ pub fn is_native(pipe: &sys::Stat) -> bool {
         Pipes::Native => return true,
         Pipes::Auto => {}
     }
-    let known = INHERITED.iter().find(|inherited| {
-        inherited.state.load(Relaxed) != NO_PIPE
-            && inherited.dev.load(Relaxed) == pipe.dev
-            && inherited.ino.load(Relaxed) == pipe.ino
-    });
-    match known {
-        Some(inherited) => inherited.state.load(Relaxed) == NATIVE,
-        None => process::is_forked() && is_stdio_of_self(pipe) && made_by_protected(pipe, &Relative::parent()),
-    }
+    let at_start = INHERITED.iter().find_map(|inherited| inherited.is_native(pipe));
+    at_start.unwrap_or_else(|| process::is_forked() && is_stdio_of_self(pipe) && found(pipe))
+}
+
+/// What [`made_by_protected`] says of a forked child's pipe. The parent is looked at once, not at each failure; not even
+/// if a handler leaves each of them by longjmp, because it must wait until the result is noted.
+fn found(pipe: &sys::Stat) -> bool {
+    let parent = sys::getppid();
+    let known = FOUND.is_native(pipe).filter(|_| FOUND.parent.load(Relaxed) == parent);
+    known.unwrap_or_else(|| {
+        sys::with_signals_blocked(|| {
+            let is_native = made_by_protected(pipe, &Relative::of(parent));
+            FOUND.set(pipe, parent, is_native);
+            is_native
+        })
+    })
 }
 
 /// Whether the parent is a program that this library works in.
@@ -98,7 +133,7 @@ fn is_stdio_of_self(pipe: &sys::Stat) -> bool {
 
 fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
     if parent.look == Look::Hidden {
-        return parent.pid > 1 && sys::getsid() != sys::getpid();
+        return sys::getsid() != sys::getpid();
     }
     let mut relative = *parent;
     for _ in 0..GENERATIONS {
@@ -128,7 +163,7 @@ enum Look {
     /// The library works in it.
     Protected,
     Unprotected,
-    /// We cannot look into it.
+    /// We cannot look into it, but it is our own user's and has a handler for SIGPIPE.
     Hidden,
 }
 
@@ -138,12 +173,19 @@ impl Relative {
     }
 
     fn of(pid: c_int) -> Self {
-        let look = match proc::maps_library(pid) {
-            None => Look::Hidden,
-            Some(true) if is_concerned(pid) => Look::Protected,
-            Some(_) => Look::Unprotected,
+        let look = match proc::status(pid) {
+            Some(status) if status.catches_sigpipe || status.ignores_sigpipe => Self::look_into(pid, &status),
+            _ => Look::Unprotected,
         };
         Relative { pid, look }
+    }
+
+    fn look_into(pid: c_int, status: &proc::Status) -> Look {
+        match proc::maps_library(pid) {
+            Some(true) if is_concerned(pid) => Look::Protected,
+            None if status.catches_sigpipe && pid > 1 && status.uid == u64::from(sys::getuid()) => Look::Hidden,
+            _ => Look::Unprotected,
+        }
     }
 }
 

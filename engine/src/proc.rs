@@ -4,35 +4,81 @@ use core::ffi::{CStr, c_int};
 use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_IN_PATH;
 use nopipe_core::line::Line;
+use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, UID, WRITE_BYTES};
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
 
 static NEEDLE: Needle<{ LIBRARY_IN_PATH.len() }> = Needle::new(&LIBRARY_IN_PATH);
 
+/// Bytes read at once. Little, because some callers run in a handler on a small stack.
+const PIECE: usize = 256;
+
 /// Whether process `pid` has mapped a file with this library's name; `None` if we cannot look into it, such as a parent
 /// in another pid namespace (0).
 pub fn maps_library(pid: c_int) -> Option<bool> {
     const KEPT: usize = LIBRARY_IN_PATH.len() - 1;
-    let file = open(pid, "maps")?;
-    // The end of each piece is kept in front of the next one, because the name may lie across the two.
-    let mut buffer = [0; KEPT + 1000];
-    loop {
-        let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
-        let read = match sys::read(&file, piece) {
-            Ok(0) => return Some(false),
-            Ok(read) => read,
-            Err(libc::EINTR) => continue,
-            Err(_) => return None,
-        };
-        if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
-            return Some(true);
+    with_file(pid, "maps", |file| {
+        // The end of each piece is kept in front of the next one, because the name may lie across the two.
+        let mut buffer = [0; KEPT + PIECE];
+        loop {
+            let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
+            let read = match sys::read(file, piece) {
+                Ok(0) => return Some(false),
+                Ok(read) => read,
+                Err(_) => return None,
+            };
+            if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
+                return Some(true);
+            }
+            for i in 0..KEPT {
+                let moved = *buffer.get(read + i)?;
+                *buffer.get_mut(i)? = moved;
+            }
         }
-        for i in 0..KEPT {
-            let moved = *buffer.get(read + i)?;
-            *buffer.get_mut(i)? = moved;
+    })
+}
+
+/// What `/proc/PID/status` says, which everybody may read.
+#[derive(Clone, Copy)]
+pub struct Status {
+    /// The real user id.
+    pub uid: u64,
+    /// Whether it ignores SIGPIPE.
+    pub ignores_sigpipe: bool,
+    /// Whether it has a handler for SIGPIPE.
+    pub catches_sigpipe: bool,
+}
+
+/// The status of process `pid`; `None` if there is no such process, or none that we can see.
+pub fn status(pid: c_int) -> Option<Status> {
+    let [uid, ignored, caught] = fields(pid, "status", [UID, SIG_IGN, SIG_CGT]);
+    Some(Status {
+        uid: uid?,
+        ignores_sigpipe: ignored? & sys::SIGPIPE_MASK != 0,
+        catches_sigpipe: caught? & sys::SIGPIPE_MASK != 0,
+    })
+}
+
+/// Bytes that the calling process, its dead threads and its reaped children have caused to be written to storage; `None`
+/// without /proc, or on a kernel that does not count them.
+pub fn written_to_storage() -> Option<u64> {
+    let [bytes] = fields(sys::getpid(), "io", [WRITE_BYTES]);
+    bytes
+}
+
+fn fields<const N: usize>(pid: c_int, name: &str, fields: [Field; N]) -> [Option<u64>; N] {
+    let mut fields = ProcFields::new(fields);
+    with_file(pid, name, |file| {
+        let mut buffer = [0; PIECE];
+        // The last field is the furthest down.
+        while !matches!(fields.values().last(), Some(Some(_))) {
+            let read = sys::read(file, &mut buffer).ok().filter(|&read| read > 0)?;
+            fields.push(buffer.get(..read)?);
         }
-    }
+        Some(())
+    });
+    fields.values()
 }
 
 /// Whether stdout or stderr of process `pid` is this pipe.
@@ -76,7 +122,7 @@ pub fn pid_namespace() -> Option<u64> {
 /// The name that the kernel keeps, `/proc/PID/comm`, at most 15 bytes; empty if there is no such process.
 pub fn comm(pid: c_int) -> Line<16> {
     let mut buffer = [0; 16];
-    let read = open(pid, "comm").and_then(|file| sys::read_beginning(&file, &mut buffer).ok());
+    let read = with_file(pid, "comm", |file| sys::read_beginning(file, &mut buffer).ok());
     let name = buffer.get(..read.unwrap_or(0)).unwrap_or(&[]);
     let mut comm = Line::new();
     comm.push_lossy(name.strip_suffix(b"\n").unwrap_or(name));
@@ -124,13 +170,19 @@ fn path_of(pid: c_int, name: &str) -> Line<40> {
 
 /// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
 pub fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
-    let mut buffer = [0; 512];
-    let read = open(pid, name).and_then(|file| sys::read(&file, &mut buffer).ok());
-    buffer.iter().take(read.unwrap_or(0)).for_each(|&b| f(b));
+    with_file(pid, name, |file| {
+        let mut buffer = [0; PIECE];
+        for _ in 0..512 / PIECE {
+            let read = sys::read(file, &mut buffer).ok().filter(|&read| read > 0)?;
+            buffer.iter().take(read).for_each(|&b| f(b));
+        }
+        Some(())
+    });
 }
 
-fn open(pid: c_int, name: &str) -> Option<sys::Fd> {
+/// Opens `/proc/PID/name` for `work`. With signals blocked: a handler that leaves by longjmp would leave it open.
+fn with_file<T>(pid: c_int, name: &str, work: impl FnOnce(&sys::Fd) -> Option<T>) -> Option<T> {
     let path = path_of(pid, name);
     let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
-    sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()
+    sys::with_signals_blocked(|| work(&sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()?))
 }

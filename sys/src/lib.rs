@@ -33,6 +33,7 @@ calls! {
     clock_gettime
     close
     connect
+    fcntl
     fstat
     getpeername
     getpgid
@@ -42,6 +43,7 @@ calls! {
     getsockname
     getsockopt
     gettid
+    getuid
     ioctl
     kcmp
     madvise
@@ -62,6 +64,8 @@ calls! {
     set_tid_address
     socket
     tgkill
+    times
+    waitid
     write
 }
 
@@ -148,6 +152,34 @@ pub fn gettid() -> c_int {
     unsafe { raw_syscall!(number::gettid) as c_int }
 }
 
+/// getuid(2): the real user id.
+pub fn getuid() -> u32 {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { raw_syscall!(number::getuid) as u32 }
+}
+
+/// Whether the calling process has a child, running or ended; waitid(2), which takes nothing away.
+pub fn has_child() -> bool {
+    const EVERY_KIND: c_int = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: nothing is to be filled in.
+    check(unsafe { raw_syscall!(number::waitid, libc::P_ALL, 0, 0, EVERY_KIND, 0) }) != Err(libc::ECHILD)
+}
+
+/// times(2): the CPU time of the process and of its reaped children, user and system, in hundredths of a second.
+pub fn cpu_ticks() -> u64 {
+    let mut times = [0_i64; 4];
+    // SAFETY: `times` has the layout of struct tms on 64-bit systems.
+    unsafe { raw_syscall!(number::times, &raw mut times) };
+    times.iter().fold(0, |sum: u64, &ticks| sum.wrapping_add(ticks as u64))
+}
+
+/// Whether `fd` is open for writing, fcntl(2) F_GETFL; false if it is not open.
+pub fn is_writable(fd: c_int) -> bool {
+    // SAFETY: plain numbers.
+    check(unsafe { raw_syscall!(number::fcntl, fd, libc::F_GETFL) })
+        .is_ok_and(|flags| flags as c_int & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
 /// getsid(2) of the calling process.
 pub fn getsid() -> c_int {
     // SAFETY: always succeeds for the calling process.
@@ -166,14 +198,6 @@ pub fn clock_realtime() -> (i64, i64) {
     // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
     unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
     (time[0], time[1])
-}
-
-/// clock_gettime(2) of CLOCK_MONOTONIC_COARSE, in milliseconds: a clock tick is precise enough.
-pub fn clock_monotonic_ms() -> u64 {
-    let mut time = [0_i64; 2];
-    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
-    time[0] as u64 * 1000 + time[1] as u64 / 1_000_000
 }
 
 /// clock_gettime(2) of CLOCK_MONOTONIC, in nanoseconds.

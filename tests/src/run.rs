@@ -105,12 +105,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` as the leader of a new process group, with SIGPIPE at its default (std sees to that).
+    /// Starts `command` as the leader of a new process group, with SIGPIPE at its default (std sees to that), and without
+    /// descriptors that whoever started the tests has left open: the library looks at what a program has open.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         command.process_group(0);
-        // SAFETY: the closure makes one system call and does not allocate.
+        // SAFETY: the closure makes two system calls and does not allocate.
         unsafe {
-            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+            command.pre_exec(|| {
+                // Linux 5.11; without it they are left open.
+                libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+                Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+            });
         }
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);

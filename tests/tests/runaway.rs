@@ -18,8 +18,9 @@ use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Profile, library, scratch_dir};
 
 const CLIENTS: usize = 200;
-/// When the last client has gone, the last worker ends within this time.
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// When the last client has gone, the last worker ends within this time: it is judged after five seconds, and 200 that
+/// write as quickly as they can need a while for anything.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const WORKER: &str = "while :; do echo x; done";
@@ -55,11 +56,10 @@ fn vanish(mut client: TcpStream) -> io::Result<SocketAddr> {
     client.local_addr()
 }
 
-/// Each worker logs two lines: one about its client, and the warning that it runs away.
+/// Each worker logs one line, about its client: that it ends is no news.
 fn check_lines(logs: &Path, clients: &[SocketAddr]) -> Result<(), Failed> {
     let events = event::read_dir(logs)?;
-    let (warnings, peers): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.message.contains("runaway"));
-    let mut named: Vec<_> = peers
+    let mut named: Vec<_> = events
         .iter()
         .filter_map(|event| event.get("peer"))
         .map(String::from)
@@ -67,15 +67,9 @@ fn check_lines(logs: &Path, clients: &[SocketAddr]) -> Result<(), Failed> {
     let mut expected: Vec<_> = clients.iter().map(SocketAddr::to_string).collect();
     named.sort();
     expected.sort();
-    match named == expected && warnings.len() == clients.len() {
+    match named == expected && events.len() == clients.len() {
         true => Ok(()),
-        false => Err(format!(
-            "{} peers, {} warnings: {:?}",
-            named.len(),
-            warnings.len(),
-            events.first()
-        )
-        .into()),
+        false => Err(format!("{} lines, {} peers: {:?}", events.len(), named.len(), events.first()).into()),
     }
 }
 

@@ -36,3 +36,44 @@ fn it_sets_in_once() {
         steps.iter().filter(|&&step| step == Step::SetsIn).count() == 1
     });
 }
+
+#[test]
+fn it_is_judged_once() {
+    loom::model(|| {
+        let table = Arc::new(Runaways::<1>::new());
+        for _ in 0..3 {
+            assert_ne!(table.keep_pace(1, NOW, Step::Calm).look, Look::Judge);
+        }
+        let later = NOW + LASTING_MS;
+        let thread = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || table.keep_pace(1, later, Step::Calm).look)
+        };
+        let looks = [table.keep_pace(1, later, Step::Calm).look, thread.join().unwrap()];
+        assert_eq!(
+            looks.iter().filter(|&&look| look == Look::Judge).count(),
+            1,
+            "{looks:?}"
+        );
+    });
+}
+
+#[test]
+fn a_new_connection_does_not_inherit_a_window() {
+    loom::model(|| {
+        let table = Arc::new(Runaways::<1>::new());
+        for other in 1..=4 {
+            for _ in 0..3 {
+                table.keep_pace(other, NOW, Step::Calm);
+            }
+        }
+        let later = NOW + LASTING_MS;
+        let thread = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || table.keep_pace(5, later, Step::Calm))
+        };
+        for pace in [table.keep_pace(5, later, Step::Calm), thread.join().unwrap()] {
+            assert!(pace.look != Look::Judge && pace.failures <= 2, "{pace:?}");
+        }
+    });
+}

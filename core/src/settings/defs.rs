@@ -7,7 +7,7 @@ use crate::event::Priority;
 use crate::line::Line;
 use crate::runaway::DEFAULT_LIMIT;
 #[cfg(test)]
-use crate::runaway::LARGEST_LIMIT;
+use crate::runaway::{FEWEST, LARGEST_LIMIT, LASTING_MS};
 use crate::throttle::Rate;
 
 /// The declaration of one of [`Settings`].
@@ -377,12 +377,23 @@ const RUNAWAY: Setting = Setting {
     parts: "N failures, from 1 to 1000000",
     default: "auto",
     summary: "What happens to a program that never looks at the result of a write: `auto` ends a process that serves one \
-        connection, and slows down every other.",
-    meaning: "After N failures (1000 if N is not set) on one connection within ten seconds, one warning is written. \
-        Then `kill` delivers the SIGPIPE that the program would have had without the library, and `throttle` makes \
-        each further failure sleep, 1 ms at first, then twice as long each time, up to 100 ms. `auto` is `kill` for a \
-        process that serves one connection (inetd, a fork for each client), and `throttle` for every other. `off` does \
-        nothing. A program that ignores SIGPIPE is left alone: it would run on without the library as well.",
+        connection and does nothing else for five seconds, and slows down every other.",
+    meaning: "`auto`: a process that serves one connection (its stdin is the connection, as under inetd; or its stdout \
+        is, and it is no unix socket; or it was forked for it) gets the SIGPIPE that it would have had without the \
+        library, once it has done nothing but fail for five seconds: at least 100 times within ten seconds, in \
+        four different seconds at least ten times, while it has no child, no other living stream socket, no \
+        listener, nothing open for writing from descriptor 3 on, uses less than 5 ms of CPU for each failure, and \
+        writes nothing to storage. From 1000 failures on, files that are open do not spare it, nor does the \
+        listener that a forked worker inherits. Its end is what happens without the library, so it is not logged. \
+        Any other process is slowed down after 1000 failures on one connection within ten seconds, and one warning \
+        is written: first to less than a tenth of a CPU, and after five seconds by 100 ms for each failure. Not \
+        ended are heartbeats of fewer than ten failures a second, and workers that do anything else. `kill` and \
+        `throttle` act after N failures (1000 if N is not set) on one connection within ten seconds, with one \
+        warning: `kill` delivers the SIGPIPE that the program would have had without the library, and `throttle` \
+        makes each further failure sleep, 1 ms at first, then twice as long each time, up to 100 ms. `off` does \
+        nothing. `auto` and `throttle` leave alone whoever runs on without the library as well: a program that \
+        ignores or blocks SIGPIPE, has a handler of its own, or is pid 1. They do not sleep for a pipe, nor for a \
+        unix stream socket that is stdout or stderr: a server whose log reader has died goes on as before.",
     example: "throttle:100",
     parse: |settings, value| {
         let colon = value.iter().position(|&b| b == b':');
@@ -408,6 +419,8 @@ fn runaway() {
     assert_eq!(set("kill"), (Runaway::Kill, DEFAULT_LIMIT));
     assert!(RUNAWAY.parts.contains(&LARGEST_LIMIT.to_string()));
     assert!(RUNAWAY.meaning.contains(&format!("({DEFAULT_LIMIT} ")));
+    assert!(RUNAWAY.meaning.contains(&format!("at least {FEWEST} times")));
+    const { assert!(LASTING_MS == 5_000) };
     for value in [
         "yes",
         "auto:5",

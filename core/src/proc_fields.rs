@@ -1,0 +1,187 @@
+//! Numbers out of a file of `/proc` that has a line for each: `SigCgt:` in `/proc/PID/status`, proc_pid_status(5);
+//! `write_bytes:` in `/proc/PID/io`, proc_pid_io(5).
+
+/// A line's beginning, colon included, and the base of its digits (2 to 16).
+pub type Field = (&'static str, u32);
+
+/// The real user id of a process; the first of four on that line of `status`.
+pub const UID: Field = ("Uid:", 10);
+/// The signals that a process ignores: bit 0 is signal 1. In `status`.
+pub const SIG_IGN: Field = ("SigIgn:", 16);
+/// The signals that a process has handlers for, in the same form. In `status`.
+pub const SIG_CGT: Field = ("SigCgt:", 16);
+/// Bytes that a process, with its dead threads and its reaped children, has caused to be written to storage. In `io`.
+pub const WRITE_BYTES: Field = ("write_bytes:", 10);
+
+/// Reads a file that comes in pieces; none of it is kept. Of several lines with the same beginning the last one counts.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcFields<const N: usize> {
+    fields: [Field; N],
+    values: [Option<u64>; N],
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// This number of bytes of a line were read, and they are those of the fields with these bits.
+    Name(usize, u8),
+    /// The rest of the line is of no interest.
+    Elsewhere,
+    /// In the line of the field of this index: white space, then digits.
+    Value(usize, Option<u64>),
+}
+
+/// A line begins, and may be that of any field.
+const LINE: State = State::Name(0, !0);
+
+impl<const N: usize> ProcFields<N> {
+    /// Nothing was read yet. There are at most eight fields.
+    pub const fn new(fields: [Field; N]) -> Self {
+        const { assert!(N <= 8) };
+        ProcFields {
+            fields,
+            values: [None; N],
+            state: LINE,
+        }
+    }
+
+    /// The next piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            match self.state {
+                State::Elsewhere => {
+                    if byte != b'\n' {
+                        let Some(end) = rest.iter().position(|&b| b == b'\n') else {
+                            return;
+                        };
+                        rest = rest.get(end + 1..).unwrap_or(&[]);
+                    }
+                    self.state = LINE;
+                }
+                State::Name(at, alike) => self.state = self.after_name(at, alike, byte),
+                State::Value(index, number) => self.state = self.after_value(index, number, byte),
+            }
+        }
+    }
+
+    fn after_name(&self, at: usize, alike: u8, byte: u8) -> State {
+        let mut still_alike = 0;
+        for (index, (name, _)) in self.fields.iter().enumerate() {
+            if alike >> index & 1 == 0 || name.as_bytes().get(at) != Some(&byte) {
+                continue;
+            }
+            if at + 1 == name.len() {
+                return State::Value(index, None);
+            }
+            still_alike |= 1 << index;
+        }
+        match (byte, still_alike) {
+            (b'\n', _) => LINE,
+            (_, 0) => State::Elsewhere,
+            _ => State::Name(at + 1, still_alike),
+        }
+    }
+
+    fn after_value(&mut self, index: usize, number: Option<u64>, byte: u8) -> State {
+        let Some((&(_, base), value)) = self.fields.get(index).zip(self.values.get_mut(index)) else {
+            return State::Elsewhere;
+        };
+        match ((byte as char).to_digit(16).filter(|&digit| digit < base), number) {
+            (Some(digit), _) => {
+                let times_base = number.unwrap_or(0).checked_mul(base.into());
+                match times_base.and_then(|number| number.checked_add(digit.into())) {
+                    Some(number) => State::Value(index, Some(number)),
+                    None => State::Elsewhere,
+                }
+            }
+            (None, None) if byte == b' ' || byte == b'\t' => State::Value(index, None),
+            (None, Some(_)) if byte == b' ' || byte == b'\t' || byte == b'\n' => {
+                *value = number;
+                if byte == b'\n' { LINE } else { State::Elsewhere }
+            }
+            (None, _) if byte == b'\n' => LINE,
+            (None, _) => State::Elsewhere,
+        }
+    }
+
+    /// The numbers; `None` for a line that is not there, was not read whole, or holds no number of 64 bits.
+    pub fn values(&self) -> [Option<u64>; N] {
+        self.values
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// In one piece, and byte by byte.
+    fn read<const N: usize>(fields: [Field; N], text: &str) -> [Option<u64>; N] {
+        let (mut whole, mut pieces) = (ProcFields::new(fields), ProcFields::new(fields));
+        whole.push(text.as_bytes());
+        text.as_bytes().chunks(1).for_each(|byte| pieces.push(byte));
+        assert_eq!(whole.values(), pieces.values(), "{text:?}");
+        whole.values()
+    }
+
+    /// Linux 6.18, some lines. The name is the program's own choice; the kernel escapes its newlines.
+    const STATUS: &str = "Name:\tSigCgt: ff\\nSigCgt: 1\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGroups:\t4 24 27 \nSigQ:\t0/127\n\n\
+        SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t00000001280b1000\nCapInh:\t0000000000000000\n";
+
+    #[test]
+    fn of_a_process() {
+        let expected = [Some(1000), Some(0x1000), Some(0x1_280b_1000)];
+        assert_eq!(read([UID, SIG_IGN, SIG_CGT], STATUS), expected);
+        let io = "rchar: 12\nwchar: 5\nread_bytes: 1\nwrite_bytes: 24576\ncancelled_write_bytes: 4096\n";
+        assert_eq!(read([WRITE_BYTES], io), [Some(24576)]);
+        assert_eq!(read([("cancelled_write_bytes:", 10)], io), [Some(4096)]);
+        assert_eq!(
+            read([("bytes:", 10), ("Rchar:", 10), ("rchar: 12\n", 10)], io),
+            [None; 3]
+        );
+    }
+
+    #[test]
+    fn of_this_process() {
+        let io = std::fs::read_to_string("/proc/self/io").unwrap();
+        assert!(read([WRITE_BYTES], &io)[0].is_some());
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let [Some(_), Some(ignored), Some(caught)] = read([UID, SIG_IGN, SIG_CGT], &status) else {
+            panic!("{status}");
+        };
+        // The standard library has a handler for SIGSEGV, and ignores SIGPIPE.
+        assert_eq!((caught >> 10 & 1, caught >> 12 & 1, ignored >> 12 & 1), (1, 0, 1));
+    }
+
+    #[test]
+    fn cut_anywhere() {
+        for at in 0..=STATUS.len() {
+            let (mut first, mut second) = (ProcFields::new([SIG_CGT]), ProcFields::new([SIG_CGT]));
+            first.push(&STATUS.as_bytes()[..at]);
+            let is_whole = at > STATUS.find("1280b1000").unwrap() + 9;
+            assert_eq!(first.values()[0].is_some(), is_whole, "{at}");
+            second.push(&STATUS.as_bytes()[..at]);
+            second.push(&STATUS.as_bytes()[at..]);
+            assert_eq!(second.values(), [Some(0x1_280b_1000)], "{at}");
+        }
+    }
+
+    #[test]
+    fn malformed() {
+        for wrong in [
+            "SigCgt:\n",
+            "SigCgt:\tx\n",
+            "SigCgt:\t1x\n",
+            "SigCgt:\t10000000000000000\n",
+            "sigcgt:\t1\n",
+        ] {
+            assert_eq!(read([SIG_CGT], wrong), [None], "{wrong}");
+        }
+        assert_eq!(
+            read([SIG_CGT, SIG_IGN], "SigIgt: 1\nSigCgn: 2\nSigCgt: 3\n"),
+            [Some(3), None]
+        );
+        assert_eq!(read([SIG_CGT], "SigCgt:\tffffffffffffffff\n"), [Some(u64::MAX)]);
+    }
+}
