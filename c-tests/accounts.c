@@ -4,6 +4,7 @@
  *   peers N  N peers vanish, one after the other
  *   hangup   the same for one, after the terminal that is standard error was hung up (its other end is descriptor 3)
  *   flush N  the same for N, and the last one more at exit, when libc flushes a stream that nobody has flushed
+ *   forks N  N children, forked first, lose one each, one child after the other
  *   flood N  N peers at once; then SIGTERM ends the program
  */
 #include "counted.h"
@@ -24,6 +25,25 @@ int main(int argc, char **argv)
 		struct pollfd terminal = {.fd = 2, .events = 0};
 		CHECK(isatty(2) && close(3) == 0);
 		CHECK(poll(&terminal, 1, 5000) == 1 && terminal.revents & POLLHUP);
+	}
+	if (strcmp(argv[1], "forks") == 0) {
+		int go[2], status;
+		char byte;
+		CHECK(pipe(go) == 0);
+		for (int i = 0; i < peers; i++) {
+			pid_t child = fork();
+			CHECK(child >= 0);
+			if (child == 0) {
+				CHECK(read(go[0], &byte, 1) == 1);
+				lose_one();
+				_exit(0);
+			}
+		}
+		for (int i = 0; i < peers; i++) {
+			CHECK(write(go[1], "x", 1) == 1);
+			CHECK(wait(&status) > 0 && status == 0);
+		}
+		return 0;
 	}
 	for (int i = 0; i < peers; i++)
 		lose_one();

@@ -7,12 +7,16 @@
  *   own        the effective user's own
  *   roots      the effective user is nobody, the file is root's
  *   rootlink   the folder is a symbolic link that root has made, where only root can
+ *   chain      so is a chain of links, with "." and ".." in it
+ *   shared     so is one in a folder where everybody may create files, but only remove his own (/tmp)
  * Not written:
  *   foreign    the file is nobody's
  *   hardlink   the file is root's, and nobody has made a second name for it
  *   symlink    the file is a symbolic link
  *   folder     the folder is a symbolic link that nobody has made, in a folder of his
  *   above      so is the folder above it
+ *   open       the folder is a symbolic link of root's, in a folder where everybody may rename it
+ *   loop       the folder is a symbolic link to itself
  */
 #include "counted.h"
 
@@ -60,7 +64,9 @@ int main(int argc, char **argv)
 	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	CHECK(mount("none", "/mnt", "tmpfs", 0, "mode=755") == 0);
 	CHECK(mkdir("/mnt/roots", 0755) == 0);
-	if (strcmp(kind, "folder") != 0 && strcmp(kind, "above") != 0 && strcmp(kind, "rootlink") != 0)
+	if (strcmp(kind, "folder") != 0 && strcmp(kind, "above") != 0 && strcmp(kind, "rootlink") != 0 &&
+	    strcmp(kind, "chain") != 0 && strcmp(kind, "shared") != 0 && strcmp(kind, "open") != 0 &&
+	    strcmp(kind, "loop") != 0)
 		CHECK(mkdir("/mnt/folder", 0755) == 0);
 
 	if (strcmp(kind, "new") == 0) {
@@ -75,6 +81,22 @@ int main(int argc, char **argv)
 		CHECK(symlink("/mnt/roots", "/mnt/folder") == 0);
 		seen = "/mnt/roots/log";
 		is_written = 1;
+	} else if (strcmp(kind, "chain") == 0) {
+		CHECK(mkdir("/mnt/roots/deep", 0755) == 0);
+		CHECK(symlink("roots/./deep/..//second/third", "/mnt/folder") == 0);
+		CHECK(symlink("/mnt/roots/deep", "/mnt/roots/second") == 0);
+		CHECK(symlink("../../first", "/mnt/roots/deep/third") == 0);
+		CHECK(mkdir("/mnt/first", 0755) == 0);
+		seen = "/mnt/first/log";
+		is_written = 1;
+	} else if (strcmp(kind, "shared") == 0 || strcmp(kind, "open") == 0) {
+		is_written = strcmp(kind, "shared") == 0;
+		CHECK(chmod("/mnt", is_written ? 01777 : 0777) == 0);
+		CHECK(symlink("/mnt/roots", "/mnt/folder") == 0);
+		seen = "/mnt/roots/log";
+	} else if (strcmp(kind, "loop") == 0) {
+		CHECK(symlink("folder/../folder", "/mnt/folder") == 0);
+		seen = "/mnt/roots/log";
 	} else if (strcmp(kind, "foreign") == 0) {
 		create(file, NOBODY, 0666);
 	} else if (strcmp(kind, "hardlink") == 0) {

@@ -2,6 +2,7 @@
  * torn_line CASE (NOPIPE_LOG=file:PATH): the log takes only part of a line; then there is room again, and another peer
  * vanishes. Its line is one of its own.
  *   limit  the limit for files' sizes (RLIMIT_FSIZE)
+ *   child  the same limit, in a forked child; then the parent's line comes
  *   disk   a full file system (needs root: it is mounted over the log's folder)
  */
 #include "check.h"
@@ -40,7 +41,8 @@ int main(int argc, char **argv)
 	*strrchr(folder, '/') = 0;
 	mkdir(folder, 0700);
 	snprintf(filler, sizeof filler, "%s/filler", folder);
-	if (strcmp(argv[1], "limit") == 0) {
+	int is_child = strcmp(argv[1], "child") == 0;
+	if (is_child || strcmp(argv[1], "limit") == 0) {
 		struct rlimit before, limit;
 		CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
 		limit = before;
@@ -52,12 +54,21 @@ int main(int argc, char **argv)
 		/* Standard output is a file, too. */
 		struct connection c = dead_tcp("v4");
 		expect_dead(&c, "write", "");
+		pid_t child = is_child ? fork() : 0;
+		int status;
+		if (child > 0) {
+			CHECK(waitpid(child, &status, 0) == child && status == 0);
+			lose_one();
+			return 0;
+		}
 		CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 		CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
 		CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
 		struct stat stat;
 		if (getenv("LD_PRELOAD"))
 			CHECK(fopen(log, "r") && lstat(log, &stat) == 0 && stat.st_size == TAKEN);
+		if (is_child)
+			_exit(0);
 		lose_one();
 		return 0;
 	}

@@ -31,7 +31,7 @@ pub struct Field {
 /// that the field is not shown there.
 #[rustfmt::skip]
 pub const FIELDS: [Field; 35] = [
-    field("setting", ["setting", "setting", "NOPIPE_SETTING"], "a variable that was not understood", "environ(7)"),
+    field("setting", ["setting", "setting", "NOPIPE_SETTING"], "a variable that was not understood, or `NOPIPE_LOG` if that log is not there", "environ(7)"),
     field("variables", ["variables", "variables", "NOPIPE_VARIABLES"], "how many variables begin with `NOPIPE_` and are no setting; `setting` is the first", "environ(7)"),
     field("value", ["value", "value", "NOPIPE_VALUE"], "its value", "environ(7)"),
     field("allowed", ["allowed", "allowed", "NOPIPE_ALLOWED"], "the values that it may have", "`core/src/settings/`"),

@@ -58,6 +58,27 @@ impl<const N: usize> Line<N> {
         self.writer().truncate(len);
     }
 
+    /// Replaces the content by bytes that `fill` puts into the buffer; it returns how many.
+    pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
+        self.lost = 0;
+        self.len = fill(&mut self.buf)?.min(N);
+        Ok(())
+    }
+
+    /// Keeps only `length` bytes from byte `start` on, or what there is of them.
+    pub fn keep(&mut self, start: usize, length: usize) {
+        let length = length.min(self.len.saturating_sub(start));
+        for i in 0..length {
+            if let Some(&byte) = self.buf.get(start + i)
+                && let Some(to) = self.buf.get_mut(i)
+            {
+                *to = byte;
+            }
+        }
+        self.len = length;
+        self.lost = 0;
+    }
+
     /// A writer that appends to the line.
     pub fn writer(&mut self) -> Writer<'_> {
         Writer {
@@ -250,6 +271,24 @@ mod tests {
             assert_eq!(text(|l| l.push_hex(n)), format!("{n:x}"));
             assert_eq!(text(|l| l.push_padded(n, 6)), format!("{n:06}"));
         }
+    }
+
+    #[test]
+    fn filled_and_cut() {
+        let mut line = Line::<8>::new();
+        line.push_str("too long for it");
+        let filled = line.fill(|buffer| {
+            buffer[..5].copy_from_slice(b"a/b/c");
+            Ok::<_, ()>(5)
+        });
+        assert_eq!((filled, line.as_str(), line.lost()), (Ok(()), "a/b/c", 0));
+        line.keep(2, 1);
+        assert_eq!(line.as_str(), "b");
+        line.keep(0, 9);
+        assert_eq!(line.as_str(), "b");
+        line.keep(5, 1);
+        assert!(line.is_empty());
+        assert_eq!(line.fill(|_| Err("no")), Err("no"));
     }
 
     #[test]

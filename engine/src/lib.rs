@@ -24,6 +24,7 @@
 //! | [`seccomp`] | the program has put itself under seccomp: only count |
 //! | [`proc`] | `/proc/PID/…` of a peer and of a parent |
 //! | [`page`] | the counters, which another process can read |
+//! | [`family`] | what a process and its forked children know in common |
 //! | [`config`] | the settings, read once |
 //!
 //! Imports run downwards: failure and handler stand on top, page, config and seccomp at the bottom.
@@ -38,6 +39,7 @@ pub mod config;
 pub mod disposition;
 pub mod eager;
 pub mod failure;
+pub mod family;
 pub mod handler;
 pub mod origin;
 pub mod page;

@@ -37,9 +37,13 @@ static WIPES: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicI32 = AtomicI32::new(0);
 
 /// Runs in a child that fork(3) has made, before anything else of the program does: whoever has a libc registers it with
-/// pthread_atfork(3). Under seccomp of the program's own nothing is asked: the page stays unsigned.
+/// pthread_atfork(3). What other threads had open for the library at that moment is closed. Under seccomp of the program's own nothing is asked: the page stays unsigned.
 pub extern "C" fn forked() {
     if !seccomp::is_sealed() {
+        // Of a parent that came from a raw clone nothing is known: it may have closed and reused the numbers.
+        if sys::getppid() == LAST.load(Relaxed) {
+            sys::close_inherited();
+        }
         note();
     }
 }
@@ -52,6 +56,7 @@ pub fn cloned() {
 }
 
 fn note() {
+    sys::forget_inherited();
     let pid = sys::getpid();
     LAST.store(pid, Relaxed);
     let namespace = match sys::getppid() {

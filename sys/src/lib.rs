@@ -11,7 +11,7 @@
 
 use core::ffi::{CStr, c_int, c_long, c_short};
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicI32;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use syscalls::{Sysno, raw_syscall};
 
 /// Declares the calls that this crate may make: their numbers for the functions below, their names for other crates.
@@ -35,6 +35,7 @@ calls! {
     connect
     fcntl
     fstat
+    geteuid
     getpeername
     getpgid
     getpid
@@ -47,6 +48,7 @@ calls! {
     ioctl
     kcmp
     madvise
+    mmap
     nanosleep
     newfstatat
     openat
@@ -54,8 +56,10 @@ calls! {
     pread64
     prctl
     process_vm_readv
+    pwrite64
     pwritev2
     read
+    readlinkat
     rt_sigaction
     rt_sigpending
     rt_sigprocmask
@@ -88,21 +92,69 @@ pub const SIGPIPE_MASK: Mask = 1 << (libc::SIGPIPE - 1);
 /// Bytes of a kernel signal set, the last argument of the rt_sig* calls.
 const MASK_SIZE: usize = size_of::<Mask>();
 
+/// The numbers of the library's own descriptors that are open now, each plus one, in the place that the number gives; 0:
+/// none. A forked child reads them here ([`close_inherited`]). Of two that share a place the second is not noted.
+static OPEN: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+
 /// An open descriptor of the library's own, closed when dropped. It never lives across a real call.
 pub struct Fd(c_int);
 
 impl Fd {
+    /// The owner of a descriptor that the kernel has just returned.
+    fn new(number: usize) -> Fd {
+        let fd = Fd(number as c_int);
+        fd.note(0, fd.0 + 1);
+        fd
+    }
+
     /// The number.
     pub fn raw(&self) -> c_int {
         self.0
     }
+
+    /// Leaves the number alone: another thread has closed it, and it may be the program's by now.
+    pub fn forget(self) {
+        self.note(self.0 + 1, 0);
+        let _ = core::mem::ManuallyDrop::new(self);
+    }
+
+    #[inline(never)]
+    fn note(&self, from: c_int, to: c_int) {
+        if let Some(place) = OPEN.get(self.0 as usize % OPEN.len()) {
+            let _ = place.compare_exchange(from, to, Relaxed, Relaxed);
+        }
+    }
 }
 
 impl Drop for Fd {
+    #[inline(never)]
     fn drop(&mut self) {
+        // First the note: a child that is forked in between keeps a descriptor. The other way round, it might close one
+        // that the program has opened in the meantime.
+        self.note(self.0 + 1, 0);
         // SAFETY: we opened it, and no other code knows its number.
         unsafe { raw_syscall!(number::close, self.0) };
     }
+}
+
+/// In a child that fork(2) has made, before anything else: closes the descriptors that other threads of the parent had
+/// open at that moment for the library. A child that shares its parent's memory (vfork) must not call it.
+pub fn close_inherited() {
+    for place in &OPEN {
+        match place.swap(0, Relaxed) {
+            0 => {}
+            // SAFETY: the library opened it, and the thread that would have closed it is not in this process.
+            number => unsafe {
+                raw_syscall!(number::close, number - 1);
+            },
+        }
+    }
+}
+
+/// In a child that has run code of the program's own since it was made: what [`close_inherited`] would close may be the
+/// program's by now.
+pub fn forget_inherited() {
+    OPEN.iter().for_each(|place| place.store(0, Relaxed));
 }
 
 /// getpid(2).
@@ -272,6 +324,45 @@ fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<(Stat, u64)>
     Ok((stat, written))
 }
 
+/// What we need of fstat(2)'s result for a file that is to be written, or a link that is to be followed.
+#[derive(Clone, Copy)]
+pub struct FileStat {
+    /// What it is.
+    pub stat: Stat,
+    /// The owner's user id.
+    pub uid: u32,
+    /// The number of names.
+    pub links: libc::nlink_t,
+    /// Which device it is, if it is one, as makedev(3) makes it.
+    pub device: u64,
+}
+
+/// fstat(2), with the owner.
+#[inline(never)]
+pub fn fstat_file(fd: c_int) -> Result<FileStat> {
+    let mut buffer = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `buffer` is a valid struct stat to fill in.
+    check(unsafe { raw_syscall!(number::fstat, fd, buffer.as_mut_ptr()) })?;
+    // SAFETY: the kernel filled it in.
+    let stat = unsafe { buffer.assume_init() };
+    Ok(FileStat {
+        stat: Stat {
+            mode: stat.st_mode,
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+        },
+        uid: stat.st_uid,
+        links: stat.st_nlink,
+        device: stat.st_rdev,
+    })
+}
+
+/// geteuid(2).
+pub fn geteuid() -> u32 {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { raw_syscall!(number::geteuid) as u32 }
+}
+
 /// Whether `fd` is a terminal: ioctl TCGETS, as isatty(3) asks.
 pub fn isatty(fd: c_int) -> bool {
     let mut termios = MaybeUninit::<libc::termios>::uninit();
@@ -354,7 +445,28 @@ pub fn poll_now(fd: c_int, events: c_short) -> Result<c_short> {
 /// open(2). The descriptor is closed when the result is dropped.
 pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
     // SAFETY: `path` ends with NUL.
-    check(unsafe { raw_syscall!(number::openat, libc::AT_FDCWD, path.as_ptr(), flags, mode) }).map(|fd| Fd(fd as c_int))
+    check(unsafe { raw_syscall!(number::openat, libc::AT_FDCWD, path.as_ptr(), flags, mode) }).map(Fd::new)
+}
+
+/// openat(2): `path` is relative to the folder `folder`. The descriptor is closed when the result is dropped.
+pub fn openat(folder: &Fd, path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
+    // SAFETY: `path` ends with NUL.
+    check(unsafe { raw_syscall!(number::openat, folder.0, path.as_ptr(), flags, mode) }).map(Fd::new)
+}
+
+/// readlinkat(2) of a symbolic link that was opened with O_PATH: the length of the part of `buffer` that was filled in. A
+/// longer target is cut.
+pub fn readlink(link: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: an empty path, which ends with NUL, and `buffer` is ours to fill.
+    check(unsafe {
+        raw_syscall!(
+            number::readlinkat,
+            link.0,
+            c"".as_ptr(),
+            buffer.as_mut_ptr(),
+            buffer.len()
+        )
+    })
 }
 
 /// read(2).
@@ -393,10 +505,45 @@ pub fn write_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     })
 }
 
+/// Appends `first` and `second`, one after the other, to a file that was opened with O_APPEND; the number of bytes.
+///
+/// If another thread has closed the descriptor and the program has the number for a pipe or a socket, it fails with
+/// ESPIPE: both calls have a position, which a pipe or socket does not take. RWF_APPEND (Linux 4.16) makes sure that a
+/// regular file of the program's is not overwritten.
+pub fn append(fd: &Fd, first: &[u8], second: &[u8]) -> Result<usize> {
+    let vector = [
+        [first.as_ptr() as usize, first.len()],
+        [second.as_ptr() as usize, second.len()],
+    ];
+    // SAFETY: two struct iovec over valid bytes; the position 0, in two halves.
+    let written = check(unsafe { raw_syscall!(number::pwritev2, fd.0, &raw const vector, 2, 0, 0, libc::RWF_APPEND) });
+    match written {
+        Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
+            let written = match first {
+                [] => 0,
+                _ => pwrite(fd, first)?,
+            };
+            if written < first.len() {
+                return Ok(written);
+            }
+            pwrite(fd, second).map(|n| written + n)
+        }
+        written => written,
+    }
+}
+
+/// pwrite(2). A file that was opened with O_APPEND grows, whatever the position. One that was not, with a number that was
+/// ours, would be written far from its content: most file systems refuse the position.
+fn pwrite(fd: &Fd, bytes: &[u8]) -> Result<usize> {
+    const FAR: i64 = 1 << 62;
+    // SAFETY: `bytes` is valid to read.
+    check(unsafe { raw_syscall!(number::pwrite64, fd.0, bytes.as_ptr(), bytes.len(), FAR) })
+}
+
 /// socket(2). The descriptor is closed when the result is dropped.
 pub fn socket(domain: c_int, kind: c_int) -> Result<Fd> {
     // SAFETY: plain numbers.
-    check(unsafe { raw_syscall!(number::socket, domain, kind, 0) }).map(|fd| Fd(fd as c_int))
+    check(unsafe { raw_syscall!(number::socket, domain, kind, 0) }).map(Fd::new)
 }
 
 /// connect(2).
@@ -410,6 +557,33 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: `bytes` is valid to read, no address.
     check(unsafe { raw_syscall!(number::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
+}
+
+/// sendto(2) of a datagram to `address`, never raising a signal and never waiting. The socket is not connected, so the
+/// kernel refuses the call if another thread has closed the descriptor and the program has the number for a connection:
+/// EISCONN, EOPNOTSUPP, EINVAL or EAFNOSUPPORT, or ENOTSOCK. TCP takes no notice of an address, but it refuses
+/// MSG_FASTOPEN on a connection, which other families ignore (net/ipv4/tcp.c, tcp_sendmsg_fastopen).
+pub fn send_to(fd: &Fd, bytes: &[u8], address: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_FASTOPEN;
+    // SAFETY: `bytes` and `address` are valid to read.
+    check(unsafe {
+        raw_syscall!(
+            number::sendto,
+            fd.0,
+            bytes.as_ptr(),
+            bytes.len(),
+            flags,
+            address.as_ptr(),
+            address.len()
+        )
+    })
+}
+
+/// send(2) over a stream of the library's own, never raising a signal and never waiting. TCP refuses it: [`send_to`].
+pub fn send_over(fd: &Fd, bytes: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_FASTOPEN;
+    // SAFETY: `bytes` is valid to read, no address.
+    check(unsafe { raw_syscall!(number::sendto, fd.0, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
 }
 
 /// An action in the kernel's form, `struct kernel_sigaction`: nopipe_core's fields, in the order of this CPU's kernel.
@@ -511,6 +685,15 @@ pub fn write_quietly(write: impl FnOnce() -> Result<usize>) -> Result<usize> {
 pub fn raise_sigpipe() {
     // SAFETY: plain numbers.
     unsafe { raw_syscall!(number::tgkill, getpid(), gettid(), libc::SIGPIPE) };
+}
+
+/// mmap(2): `length` bytes, all zero, that forked children share.
+pub fn shared_memory(length: usize) -> Result<*mut u8> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: new memory, at an address that the kernel chooses.
+    check(unsafe { raw_syscall!(number::mmap, 0, length, protection, flags, -1_isize, 0) })
+        .map(core::ptr::with_exposed_provenance_mut)
 }
 
 /// madvise(MADV_WIPEONFORK), Linux 4.14.

@@ -53,6 +53,12 @@ const ROOT_TESTS: &[(&str, Test)] = &[
         warning_on_stderr("file:/missing/x.log")
     }),
     ("17: NOPIPE_LEVEL=error hides it", hidden_warning),
+    ("17: one warning for all forked children", one_warning_for_a_family),
+    ("17: somebody else's file: the warning says EPERM", foreign_file),
+    (
+        "18: a line torn by a forked child does not glue its parent's",
+        torn_by_child,
+    ),
     ("18: a torn line does not glue the next one: disk", torn_by_disk),
     ("18: another thread closes the socket to /dev/log: tcp", || {
         stolen_socket("syslog", "tcp")
@@ -381,6 +387,35 @@ fn one_warning(log: &str) -> Result<(), Failed> {
     )
 }
 
+/// Workers that were forked before anything was lost, as those of nginx.
+fn one_warning_for_a_family() -> Result<(), Failed> {
+    dies_bare("accounts peers 1")?;
+    let machine = Machine::new()?;
+    let socket = machine.listener("dev/log")?;
+    succeeds(&mut machine.command("", &command("accounts forks 4", "file:/missing/x.log")))?;
+    let messages = received(&socket);
+    expect(
+        messages.len() == 1 && messages[0].contains("value=/missing/x.log errno=ENOENT "),
+        format!("{messages:?}"),
+    )
+}
+
+fn foreign_file() -> Result<(), Failed> {
+    dies_bare("accounts peers 1")?;
+    let machine = Machine::new()?;
+    let socket = machine.listener("dev/log")?;
+    let path = machine.path("x.log");
+    fs::write(&path, "")?;
+    std::os::unix::fs::chown(&path, Some(65534), None)?;
+    let log = format!("file:{}", path.display());
+    succeeds(&mut machine.command("", &command("accounts peers 2", &log)))?;
+    let messages = received(&socket);
+    expect(
+        messages.len() == 1 && messages[0].contains(" errno=EPERM ") && fs::read(&path)?.is_empty(),
+        format!("{messages:?}"),
+    )
+}
+
 fn warning_on_stderr(log: &str) -> Result<(), Failed> {
     let machine = Machine::new()?;
     let outcome = succeeds(&mut machine.command("", &command("accounts peers 3", log)))?;
@@ -426,6 +461,14 @@ fn torn_at_limit() -> Result<(), Failed> {
     let dir = scratch_dir("torn");
     let path = dir.path().join("x.log");
     let outcome = succeeds(&mut command("torn_line limit", &format!("file:{}", path.display())))?;
+    second_line_is_whole(&fs::read_to_string(path)?, &outcome.stdout)
+}
+
+fn torn_by_child() -> Result<(), Failed> {
+    dies_bare("torn_line limit")?;
+    let dir = scratch_dir("torn");
+    let path = dir.path().join("x.log");
+    let outcome = succeeds(&mut command("torn_line child", &format!("file:{}", path.display())))?;
     second_line_is_whole(&fs::read_to_string(path)?, &outcome.stdout)
 }
 

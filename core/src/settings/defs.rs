@@ -4,7 +4,7 @@ use super::declaration::Declaration;
 use super::value::{Words, decimal, set, words};
 use crate::encode::Format;
 use crate::event::Priority;
-use crate::line::Line;
+use crate::line::{Line, Writer};
 use crate::runaway::DEFAULT_LIMIT;
 #[cfg(test)]
 use crate::runaway::{FEWEST, LARGEST_LIMIT, LASTING_MS};
@@ -90,6 +90,20 @@ pub enum Log {
     None,
 }
 
+impl Log {
+    /// The value of NOPIPE_LOG that stands for it; of [`Log::File`], its beginning.
+    pub fn word(self) -> &'static str {
+        match self {
+            Log::Auto => "auto",
+            Log::Journal => "journal",
+            Log::Syslog => "syslog",
+            Log::Stderr => "stderr",
+            Log::File => "file",
+            Log::None => "none",
+        }
+    }
+}
+
 words! {
     Log:
     "auto" => Log::Auto,
@@ -108,8 +122,15 @@ const LOG: Setting = Setting {
     summary: "Where lines are written: `auto` is stderr if it is a terminal, else journald, else `/dev/log`, else stderr.",
     meaning: "`journal` is journald's native socket, `syslog` is `/dev/log`; `none` writes no line, and events are only \
         counted. `file:PATH` appends to a regular file, and creates it with mode 0640. In PATH, `%p` stands for the \
-        process id and `%%` for a percent sign. The library opens the log for each line, never waits for it, and closes \
-        it again. A line that the log does not take is counted, and the next line shows the count as `dropped`.",
+        process id and `%%` for a percent sign. An existing file is written only if root or the process's effective user \
+        owns it, and if it has no second name (hard link). A symbolic link on the way to it is followed only if root or \
+        that user owns it, in a folder of theirs where not everybody may rename it; the file itself is no symbolic link. \
+        The library opens the log for each line, does not wait for it, and closes it again. The exception is a file on a \
+        network or FUSE file system that hangs: the kernel offers no way to open or write it without waiting, so the \
+        program waits. Keep the log on a local disk. A line that the log does not take is counted, and the next line shows \
+        the count as `dropped`. If the log is not there at all (no such folder, no journald, another user's file), one \
+        warning says so, by journald, `/dev/log` or stderr, whichever is there. With `auto`, a terminal that was hung up \
+        or cannot be opened counts as not there, and so does `/dev/null`.",
     example: "file:/var/log/game/%p.log",
     parse: |settings, value| {
         let Some(path) = value.strip_prefix(b"file:") else {
@@ -138,18 +159,45 @@ fn only_known_percents(path: &str) -> bool {
 }
 
 impl Settings {
-    /// The path of the log file of process `pid`, with a NUL at its end; `None` if it is too long.
-    pub fn file_of<const N: usize>(&self, pid: i32) -> Option<Line<N>> {
-        let mut out = Line::new();
-        let mut rest = self.file.as_str().chars();
-        while let Some(c) = rest.next() {
+    /// The next part of the log file's path, for process `pid`: the name of a folder, or of the file itself, appended to
+    /// `out`. `from` is where it begins in [`Settings::file`], 0 at first; the result is where the next one begins, and
+    /// the length of the template after the last one. `None` if there is no further part.
+    pub fn file_part(&self, from: usize, pid: i32, mut out: Writer<'_>) -> Option<usize> {
+        let rest = self.file.as_str().get(from..)?;
+        let slashes = rest.bytes().take_while(|&b| b == b'/').count();
+        let mut length = slashes;
+        let mut chars = rest.get(slashes..)?.chars();
+        while let Some(c) = chars.next() {
             match c {
-                '%' if rest.next() == Some('p') => out.push_u64(pid as u64),
-                _ => out.push(c),
+                '/' => break,
+                '%' => {
+                    length += 2;
+                    match chars.next() {
+                        Some('p') => out.push_u64(pid as u64),
+                        _ => out.push('%'),
+                    }
+                }
+                _ => {
+                    length += c.len_utf8();
+                    out.push(c);
+                }
             }
         }
-        out.push('\0');
-        (out.lost() == 0).then_some(out)
+        (length > slashes).then_some(from + length)
+    }
+}
+
+/// All parts of the log file's path, for process 42.
+#[cfg(test)]
+fn parts(settings: &Settings) -> Vec<String> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    loop {
+        let mut part = Line::<64>::new();
+        match settings.file_part(from, 42, part.writer()) {
+            Some(next) => from = next,
+            None => return parts,
+        }
+        parts.push(part.as_str().to_string());
     }
 }
 
@@ -157,13 +205,17 @@ impl Settings {
 fn log() {
     let settings = taken(LOG, "file:/var/log/%p.%%.log");
     assert_eq!(settings.log, Log::File);
-    assert_eq!(settings.file_of::<64>(42).unwrap().as_str(), "/var/log/42.%.log\0");
-    assert!(settings.file_of::<8>(42).is_none());
+    assert_eq!(parts(&settings), ["var", "log", "42.%.log"]);
+    assert_eq!(parts(&taken(LOG, "file:///%p/%%///x/")), ["42", "%", "x"]);
+    assert_eq!(parts(&taken(LOG, "file://")), [""; 0]);
     assert_eq!(taken(LOG, "syslog").log, Log::Syslog);
     let path = |length: usize| format!("file:/{}", "x".repeat(length - 1));
     taken(LOG, &path(LONGEST));
     refused(LOG, &path(LONGEST + 1));
     assert!(LOG.parts.contains(&LONGEST.to_string()));
+    for word in Log::WORDS {
+        assert_eq!(taken(LOG, word).log.word(), *word);
+    }
     for value in ["stdrr", "STDERR", "file:", "file:relative", "file:/x/%d", "file:/x/%"] {
         refused(LOG, value);
     }

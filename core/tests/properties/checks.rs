@@ -260,10 +260,22 @@ pub fn setting(name: &[u8], value: &[u8]) {
         }
     }
     if settings.log == Log::File {
-        let parts = settings.file.as_str().split("%%");
-        let expected: Vec<_> = parts.map(|part| part.replace("%p", "42")).collect();
-        let file = settings.file_of::<8192>(42).unwrap();
-        assert_eq!(file.as_str(), expected.join("%") + "\0");
+        let file = settings.file.as_str();
+        let (mut from, mut found) = (0, Vec::new());
+        loop {
+            let mut part = Line::<8192>::new();
+            match settings.file_part(from, 42, part.writer()) {
+                Some(next) => from = next,
+                None => break,
+            }
+            found.push(part.as_str().to_string());
+        }
+        let expected = file.split('/').filter(|part| !part.is_empty()).map(|part| {
+            let pieces: Vec<_> = part.split("%%").map(|piece| piece.replace("%p", "42")).collect();
+            pieces.join("%")
+        });
+        assert_eq!(found, expected.collect::<Vec<_>>());
+        assert!(from <= file.len() && file[from..].bytes().all(|b| b == b'/'));
     }
     for name in settings.only.as_str().split(',').filter(|names| !names.is_empty()) {
         assert!(settings.concerns(name.trim_ascii()));

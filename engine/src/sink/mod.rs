@@ -1,17 +1,25 @@
 //! Where lines go. A sink opens, sends without waiting, and closes: no descriptor is kept. A line that it does not take
-//! is counted, and the next line that it takes shows the count.
+//! is counted, and the next line that it takes shows the count. A sink that is not there is reported once, by another.
 
 mod file;
 mod journal;
 mod line;
+mod socket;
 mod stderr;
 mod syslog;
 
+use crate::family::{self, family};
 use crate::{config, page};
+use core::ffi::c_int;
+use core::sync::atomic::Ordering::Relaxed;
 use line::Outcome;
+use log::kv::Source;
 use log::{Log, Metadata, Record};
+use nopipe_core::event::{Notice, Priority, Stamp};
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
+use nopipe_core::time::rfc3339;
+use nopipe_sys as sys;
 
 /// Counts what became of an event's line (a notice about the library itself is not an event). The counts that a lost
 /// line would have shown are kept for the next line.
@@ -46,22 +54,105 @@ impl Log for Sinks {
     fn log(&self, record: &Record) {
         let outcome = match config::settings().log {
             settings::Log::None => return,
-            settings::Log::Auto if stderr::is_terminal() && stderr::is_there() => stderr::write(record),
-            settings::Log::Auto => journal::send(record)
-                .or(|| syslog::send(record))
-                .or(|| stderr::write(record)),
+            settings::Log::Auto => automatic(record),
             settings::Log::Journal => journal::send(record),
             settings::Log::Syslog => syslog::send(record),
             settings::Log::Stderr => stderr::write(record),
             settings::Log::File => file::append(record),
         };
         account(record, &outcome);
+        if matches!(outcome, Outcome::Absent) {
+            warn_of_absence();
+        }
     }
 
     fn flush(&self) {}
 }
 
+/// `NOPIPE_LOG=auto`: the first sink that is there.
+fn automatic(record: &Record) -> Outcome {
+    let terminal = match stderr::is_terminal() {
+        true => stderr::write(record),
+        false => Outcome::Absent,
+    };
+    terminal.or(|| next_best(record))
+}
+
+fn next_best(record: &Record) -> Outcome {
+    journal::send(record)
+        .or(|| syslog::send(record))
+        .or(|| stderr::write(record))
+}
+
+/// Reports, once for a process and all that it forks, that the log that the settings name takes no line; by the first other sink that is there. It is tried
+/// again with the next lost line if there is none. What this line itself comes to is counted nowhere.
+#[cold]
+#[inline(never)]
+fn warn_of_absence() {
+    let settings = config::settings();
+    if settings.log == settings::Log::Auto
+        || !settings.shows(Priority::Warning)
+        || family().log_is_missed.swap(true, Relaxed)
+    {
+        return;
+    }
+    let (value, error) = match settings.log {
+        settings::Log::File => (settings.file.as_str(), file::open().err().and_then(name_of)),
+        log => (log.word(), None),
+    };
+    let facts = [
+        ("setting", "NOPIPE_LOG"),
+        ("value", value),
+        ("errno", error.unwrap_or_default()),
+    ];
+    let facts = match (&facts, error) {
+        ([known @ .., _], None) => known,
+        (all, _) => all.as_slice(),
+    };
+    let (seconds, nanoseconds) = sys::clock_realtime();
+    let notice = Notice {
+        // The counts are for the log's own next line.
+        stamp: Stamp {
+            pid: sys::getpid(),
+            tid: sys::gettid(),
+            program: config::program(),
+            time: rfc3339(seconds, nanoseconds),
+            suppressed: 0,
+            dropped: 0,
+        },
+        priority: Priority::Warning,
+        facts,
+        numbers: &[],
+    };
+    let source: &dyn Source = &notice;
+    let record = Record::builder()
+        .level(Priority::Warning.level())
+        .target("libnopipe: the log takes no lines")
+        .key_values(&source)
+        .build();
+    if !matches!(next_best(&record), Outcome::Written) {
+        family().log_is_missed.store(false, Relaxed);
+    }
+}
+
+/// The name of an error with which a log file cannot be opened, open(2); EPERM is also what [`file`] says of a file that
+/// somebody else may have chosen.
+fn name_of(error: c_int) -> Option<&'static str> {
+    Some(match error {
+        libc::ENOENT => "ENOENT",
+        libc::EACCES => "EACCES",
+        libc::EPERM => "EPERM",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EISDIR => "EISDIR",
+        libc::ELOOP => "ELOOP",
+        libc::EROFS => "EROFS",
+        libc::ENOSPC => "ENOSPC",
+        _ => return None,
+    })
+}
+
 /// At start-up: lets the sinks note what they need to know about it.
 pub fn start() {
+    family::start();
     stderr::start();
 }

@@ -5,23 +5,33 @@
 
 use super::line::{Outcome, with_line};
 use crate::config;
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use log::Record;
 use nopipe_sys as sys;
 
-const STDERR: core::ffi::c_int = 2;
+const STDERR: c_int = 2;
 
-const OPEN_FLAGS: core::ffi::c_int = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+const OPEN_FLAGS: c_int = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+
+/// `/dev/null` and `/dev/zero`, null(4): no place where lines arrive.
+const SWALLOWING: [u64; 2] = [libc::makedev(1, 3), libc::makedev(1, 5)];
 
 static MODE: AtomicU32 = AtomicU32::new(0);
 static DEV: AtomicU64 = AtomicU64::new(0);
 static INO: AtomicU64 = AtomicU64::new(0);
 static TERMINAL: AtomicBool = AtomicBool::new(false);
+/// It ends in the middle of a line of ours.
+static TORN: AtomicBool = AtomicBool::new(false);
 
 /// At start-up: notes what descriptor 2 is. Mode 0: it must not be written to.
 pub fn start() {
-    let Ok(stat) = sys::fstat(STDERR) else { return };
+    let Ok(file) = sys::fstat_file(STDERR) else { return };
+    let stat = file.stat;
     if stat.is(libc::S_IFSOCK) && config::journal_stream() != Some((stat.dev, stat.ino)) {
+        return;
+    }
+    if stat.is(libc::S_IFCHR) && SWALLOWING.contains(&file.device) {
         return;
     }
     DEV.store(stat.dev, Relaxed);
@@ -37,12 +47,12 @@ pub fn is_terminal() -> bool {
 
 /// Whether descriptor 2 is still what it was at start-up.
 pub fn is_there() -> bool {
-    let then = sys::Stat {
-        mode: MODE.load(Relaxed),
-        dev: DEV.load(Relaxed),
-        ino: INO.load(Relaxed),
-    };
-    then.mode != 0 && sys::fstat(STDERR).is_ok_and(|now| now.dev == then.dev && now.ino == then.ino)
+    is_as_it_was(STDERR)
+}
+
+fn is_as_it_was(fd: c_int) -> bool {
+    let (mode, dev, ino) = (MODE.load(Relaxed), DEV.load(Relaxed), INO.load(Relaxed));
+    mode != 0 && sys::fstat(fd).is_ok_and(|now| now.dev == dev && now.ino == ino)
 }
 
 /// Writes the record, if that can be done without waiting. Signals are blocked, so that SIGTTOU does not stop a
@@ -51,34 +61,64 @@ pub fn write(record: &Record) -> Outcome {
     if !is_there() {
         return Outcome::Absent;
     }
+    with_line(record, write_line)
+}
+
+fn write_line(line: &[u8]) -> Outcome {
     let kind = MODE.load(Relaxed) & libc::S_IFMT;
-    // A pipe with room for less than a page, or a terminal stopped by ^S, cannot take the line now.
-    if sys::poll_now(STDERR, libc::POLLOUT).unwrap_or(0) & libc::POLLOUT == 0 {
-        return Outcome::Lost;
-    }
     // A terminal reports room even if a line does not fit. Only an open file description of our own can write to it
-    // without waiting.
+    // without waiting. There is none if the terminal was hung up (EIO) or is another user's (EACCES), or without /proc.
     let own = match kind {
-        libc::S_IFCHR => match sys::open(c"/proc/self/fd/2", libc::O_WRONLY | OPEN_FLAGS, 0) {
+        libc::S_IFCHR => match open_own() {
             Ok(own) => Some(own),
-            Err(_) => return Outcome::Lost,
+            Err(_) => return Outcome::Absent,
         },
         _ => None,
     };
     let fd = own.as_ref().map_or(STDERR, sys::Fd::raw);
-    let whole = with_line(record, |line| {
-        let written = sys::write_quietly(|| match kind {
-            libc::S_IFIFO | libc::S_IFSOCK => match sys::write_nowait(fd, line) {
-                // Not offered before Linux 6.4; but poll has said that there is room for a page.
-                Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(fd, line),
-                result => result,
-            },
-            _ => sys::write(fd, line),
-        });
-        written == Ok(line.len())
-    });
-    match whole {
-        true => Outcome::Written,
-        false => Outcome::Lost,
+    let events = sys::poll_now(fd, libc::POLLOUT).unwrap_or(0);
+    // Nobody reads the pipe any more.
+    if events & libc::POLLERR != 0 {
+        return Outcome::Absent;
+    }
+    // A pipe with room for less than a page, or a terminal stopped by ^S, cannot take the line now.
+    if events & libc::POLLOUT == 0 {
+        return Outcome::Lost;
+    }
+    if TORN.load(Relaxed) && write_bytes(kind, fd, b"\n") != Ok(1) {
+        return Outcome::Lost;
+    }
+    TORN.store(false, Relaxed);
+    match write_bytes(kind, fd, line) {
+        Ok(n) if n == line.len() => Outcome::Written,
+        Ok(n) => {
+            TORN.store(n > 0, Relaxed);
+            Outcome::Lost
+        }
+        Err(libc::EAGAIN | libc::EINTR) => Outcome::Lost,
+        Err(_) => Outcome::Absent,
+    }
+}
+
+/// One write to `fd`, a file of this kind, without waiting (a regular file on a network may take its time).
+fn write_bytes(kind: u32, fd: c_int, bytes: &[u8]) -> sys::Result<usize> {
+    sys::write_quietly(|| match kind {
+        libc::S_IFSOCK => sys::send_nowait(fd, bytes),
+        libc::S_IFIFO => match sys::write_nowait(fd, bytes) {
+            // Not offered for pipes before Linux 6.4.
+            Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(open_own()?.raw(), bytes),
+            result => result,
+        },
+        _ => sys::write(fd, bytes),
+    })
+}
+
+/// Standard error in an open file description of our own, which never waits; the program's own keeps its flags. Fails if
+/// it is no more what it was at start-up.
+fn open_own() -> sys::Result<sys::Fd> {
+    let own = sys::open(c"/proc/self/fd/2", libc::O_WRONLY | OPEN_FLAGS, 0)?;
+    match is_as_it_was(own.raw()) {
+        true => Ok(own),
+        false => Err(libc::EBADF),
     }
 }

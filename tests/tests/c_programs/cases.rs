@@ -851,7 +851,8 @@ fn privileges() -> Vec<Case> {
         saved("many_settings values"),
     ];
     for case in [
-        "new", "own", "roots", "rootlink", "foreign", "hardlink", "symlink", "folder", "above",
+        "new", "own", "roots", "rootlink", "chain", "shared", "foreign", "hardlink", "symlink", "folder", "above",
+        "open", "loop",
     ] {
         let case = root(line("log_file", case)).bare(KILLED);
         all.push(case.env("NOPIPE_LOG", "file:/mnt/folder/log"));
@@ -957,6 +958,7 @@ fn second_round_part_two() -> Vec<Case> {
         saved("stolen_number closed pipe"),
         saved("stolen_number forked"),
         saved("stolen_number asked"),
+        saved("old_kernel"),
     ]
 }
 
