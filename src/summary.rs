@@ -4,9 +4,7 @@
 #![allow(unsafe_code)]
 
 use crate::start;
-use nopipe_core::settings::Log;
-use nopipe_core::stats::Counter;
-use nopipe_engine::{config, page, process, report, seccomp};
+use nopipe_engine::{process, report, seccomp};
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
@@ -16,17 +14,5 @@ extern "C" fn at_exit() {
     if !start::is_active() || seccomp::is_sealed() || process::is_vfork_child() {
         return;
     }
-    let get = |counter| page::block().get(counter);
-    let [lines, suppressed, dropped] = [Counter::Lines, Counter::Suppressed, Counter::Dropped].map(get);
-    if lines + suppressed + dropped == 0 || config::settings().log == Log::None {
-        return;
-    }
-    report::summary(&[
-        ("undelivered", get(Counter::Undelivered)),
-        ("connections", get(Counter::Connections)),
-        ("failures", get(Counter::Failures)),
-        ("lines", lines),
-        ("suppressed", suppressed),
-        ("dropped", dropped),
-    ]);
+    report::at_exit(0);
 }

@@ -27,7 +27,7 @@ const DESCRIPTORS: c_int = 4096;
 static CONDEMNED: AtomicI32 = AtomicI32::new(0);
 
 /// Counts one more failure, and sleeps if the guard asks for it. Returns whether SIGPIPE is to end the process.
-pub fn ends_by(failure: &Failure) -> bool {
+pub fn ends_by(failure: &Failure<'_>) -> bool {
     let settings = config::settings();
     if settings.runaway == Runaway::Off || disposition::is_ignored_by_program() {
         return false;
@@ -38,7 +38,7 @@ pub fn ends_by(failure: &Failure) -> bool {
             let ends = match settings.runaway {
                 Runaway::Kill => true,
                 Runaway::Throttle => false,
-                _ => serves_one_connection(&failure.channel),
+                _ => serves_one_connection(failure.channel),
             };
             warn(failure, ends);
             if ends {
@@ -54,7 +54,7 @@ pub fn ends_by(failure: &Failure) -> bool {
     }
 }
 
-fn warn(failure: &Failure, ends: bool) {
+fn warn(failure: &Failure<'_>, ends: bool) {
     let mut fd = Line::<12>::new();
     fd.push_u64(failure.fd as u64);
     let message = match ends {

@@ -4,7 +4,7 @@ use super::Setting;
 use super::value::{Words, decimal, set, words};
 use crate::encode::Format;
 use crate::event::Priority;
-use crate::line::Line;
+use crate::line::{Line, Writer};
 use crate::runaway::DEFAULT_LIMIT;
 #[cfg(test)]
 use crate::runaway::LARGEST_LIMIT;
@@ -138,6 +138,12 @@ impl Settings {
     /// The path of the log file of process `pid`, with a NUL at its end; `None` if it is too long.
     pub fn file_of<const N: usize>(&self, pid: i32) -> Option<Line<N>> {
         let mut out = Line::new();
+        self.push_file(out.writer(), pid);
+        (out.lost() == 0).then_some(out)
+    }
+
+    /// Appends what [`Settings::file_of`] returns.
+    pub fn push_file(&self, mut out: Writer<'_>, pid: i32) {
         let mut rest = self.file.as_str().chars();
         while let Some(c) = rest.next() {
             match c {
@@ -146,7 +152,6 @@ impl Settings {
             }
         }
         out.push('\0');
-        (out.lost() == 0).then_some(out)
     }
 }
 
@@ -242,8 +247,8 @@ const RATE: Setting = Setting {
     parts: "lines, each number from 1 to 1000000",
     default: "20/5",
     summary: "A process writes at most BURST lines at once, and then at most PER-SECOND lines a second.",
-    meaning: "An event beyond that has no line, but it is counted. The next line and the summary at exit show the count \
-        as `suppressed`.",
+    meaning: "An event beyond that has no line, but it is counted. One line says so at once, where that begins \
+        (`libnopipe: rate limit reached: counting`). The next line and the summary at exit show the count as `suppressed`.",
     example: "100/50",
     parse: |settings, value| {
         let slash = value.iter().position(|&b| b == b'/')?;

@@ -15,6 +15,7 @@ use nopipe_core::stats::Counter;
 
 /// Counts what became of an event's line (a notice about the library itself is not an event). The counts that a lost
 /// line would have shown are kept for the next line.
+#[inline(never)]
 fn account(record: &Record, outcome: &Outcome) {
     let get = |key: &str| record.key_values().get(key.into());
     let is_event = get("cause").is_some();

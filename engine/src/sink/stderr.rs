@@ -51,6 +51,10 @@ pub fn write(record: &Record) -> Outcome {
     if !is_there() {
         return Outcome::Absent;
     }
+    with_line(record, write_line)
+}
+
+fn write_line(line: &[u8]) -> Outcome {
     let kind = MODE.load(Relaxed) & libc::S_IFMT;
     // A pipe with room for less than a page, or a terminal stopped by ^S, cannot take the line now.
     if sys::poll_now(STDERR, libc::POLLOUT).unwrap_or(0) & libc::POLLOUT == 0 {
@@ -66,18 +70,15 @@ pub fn write(record: &Record) -> Outcome {
         _ => None,
     };
     let fd = own.as_ref().map_or(STDERR, sys::Fd::raw);
-    let whole = with_line(record, |line| {
-        let written = sys::write_quietly(|| match kind {
-            libc::S_IFIFO | libc::S_IFSOCK => match sys::write_nowait(fd, line) {
-                // Not offered before Linux 6.4; but poll has said that there is room for a page.
-                Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(fd, line),
-                result => result,
-            },
-            _ => sys::write(fd, line),
-        });
-        written == Ok(line.len())
+    let written = sys::write_quietly(|| match kind {
+        libc::S_IFIFO | libc::S_IFSOCK => match sys::write_nowait(fd, line) {
+            // Not offered before Linux 6.4; but poll has said that there is room for a page.
+            Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => sys::write(fd, line),
+            result => result,
+        },
+        _ => sys::write(fd, line),
     });
-    match whole {
+    match written == Ok(line.len()) {
         true => Outcome::Written,
         false => Outcome::Lost,
     }
