@@ -4,6 +4,8 @@
  * compile. Compiled twice, because no single setting of the feature macros declares them all.
  */
 #include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #if __has_include(<sys/pidfd.h>) /* glibc 2.36 */
@@ -37,4 +39,12 @@ ssize_t (*const prototype_of_send)(int, const void *, size_t, int) = send;
 int (*const prototype_of_sigaction)(int, const struct sigaction *, struct sigaction *) = sigaction;
 #ifndef _GNU_SOURCE /* there its second parameter is a transparent union */
 int (*const prototype_of_connect)(int, const struct sockaddr *, socklen_t) = connect;
+#endif
+
+#ifdef __GLIBC__
+/* What src/streams.rs reads of a stream, and where its list begins. */
+_Static_assert(offsetof(FILE, _IO_write_base) == 32, "_IO_write_base");
+_Static_assert(offsetof(FILE, _IO_write_ptr) == 40, "_IO_write_ptr");
+_Static_assert(offsetof(FILE, _chain) == 104, "_chain");
+_Static_assert(offsetof(FILE, _fileno) == 112, "_fileno");
 #endif

@@ -16,7 +16,7 @@
 //! | [`start`] | start-up: resolve, configure, install, complain |
 //! | [`real`], [`elf`] | the real functions that the hooks stand before; the symbols of loaded objects |
 //! | [`environment`] | what the environment says, and whether it may be believed |
-//! | [`summary`] | the account at exit |
+//! | [`summary`], [`streams`] | the account at exit; what libc will flush after it |
 //! | [`errno`], [`libc`] | the program's errno; every name taken from libc |
 //! | [`runtime`] | what a no_std library must bring along |
 #![no_std]
@@ -31,6 +31,7 @@ mod libc;
 mod real;
 mod runtime;
 mod start;
+mod streams;
 mod summary;
 
 ctor::declarative::ctor! {

@@ -38,16 +38,13 @@ pub fn encode(format: Format, message: &str, source: &dyn Source, mut out: Write
 /// Appends a datagram of journald's native protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL): MESSAGE is the text up to
 /// the fields that the journal sets itself, at most half of the room; then PRIORITY, MESSAGE_ID, and every field.
 pub fn journal(message: &str, source: &dyn Source, mut out: Writer<'_>) {
-    out.push_str("MESSAGE=");
-    let mut text = Encoder {
-        format: Format::Text,
-        room: out.room() / 2,
-        out: &mut out,
-        from: 0,
-        own_only: true,
-    };
-    text.begin(message);
-    let _ = source.visit(&mut text);
+    push_message(&mut out, message, source);
+    push_priority(&mut out, source);
+    push_fields(&mut out, source);
+}
+
+#[inline(never)]
+fn push_priority(out: &mut Writer<'_>, source: &dyn Source) {
     out.push_str("\nPRIORITY=");
     out.push_u64(priority(source) as u64);
     out.push_str("\nMESSAGE_ID=");
@@ -56,7 +53,25 @@ pub fn journal(message: &str, source: &dyn Source, mut out: Writer<'_>) {
         None => MESSAGE_ID_NOTICE,
     });
     out.push('\n');
-    let _ = source.visit(&mut JournalFields { out: &mut out, from: 0 });
+}
+
+#[inline(never)]
+fn push_fields(out: &mut Writer<'_>, source: &dyn Source) {
+    let _ = source.visit(&mut JournalFields { out, from: 0 });
+}
+
+#[inline(never)]
+fn push_message(out: &mut Writer<'_>, message: &str, source: &dyn Source) {
+    out.push_str("MESSAGE=");
+    let mut text = Encoder {
+        format: Format::Text,
+        room: out.room() / 2,
+        out,
+        from: 0,
+        own_only: true,
+    };
+    text.begin(message);
+    let _ = source.visit(&mut text);
 }
 
 struct JournalFields<'a, 'b> {
@@ -205,6 +220,7 @@ fn push_logfmt_value(out: &mut Writer<'_>, value: &str) {
     }
 }
 
+#[inline(always)]
 fn push_json_string(out: &mut Writer<'_>, value: &str) {
     out.push('"');
     push_escaped(out, value);
@@ -213,6 +229,7 @@ fn push_json_string(out: &mut Writer<'_>, value: &str) {
 
 /// Escapes quotes, backslashes and every character that could end a line, control a terminal or reorder text, as JSON
 /// does (RFC 8259): readers of logfmt parse a quoted value as a JSON string.
+#[inline(never)]
 fn push_escaped(out: &mut Writer<'_>, text: &str) {
     for c in text.chars() {
         match c {

@@ -11,7 +11,6 @@ const SUN_PATH: usize = core::mem::offset_of!(libc::sockaddr_un, sun_path);
 
 /// One end of a connection, as text: `203.0.113.7:51234`, `[2001:db8::1]:443`, `/run/app.sock`, `@abstract`,
 /// `unnamed` (a unix socket without a name), `pipe:[4711]`, `unknown`.
-#[derive(Clone, Copy)]
 pub struct Endpoint {
     text: Line<112>,
     /// Where in `text` the address alone is; empty if there is no address to search for.
@@ -20,95 +19,120 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An end about which nothing could be found out.
-    pub fn unknown() -> Self {
-        Self::named("unknown")
-    }
-
-    /// A pipe, named as `/proc/PID/fd` shows it.
-    pub fn pipe(inode: u64) -> Self {
-        let mut end = Self::named("pipe:[");
-        end.text.push_u64(inode);
-        end.text.push(']');
-        end
-    }
-
-    /// From the bytes that the kernel filled in, of length `bytes.len()`: ip(7), ipv6(7), unix(7).
-    /// A v4-mapped IPv6 address is shown as IPv4.
-    pub fn from_sockaddr(bytes: &[u8]) -> Self {
-        let Some(family) = bytes.first_chunk::<2>().map(|b| u16::from_ne_bytes(*b)) else {
-            // unix(7): an unnamed socket's address may be just its family, or nothing at all.
-            return Self::unknown();
-        };
-        match family {
-            AF_INET => Self::ipv4(bytes).unwrap_or(Self::unknown()),
-            AF_INET6 => Self::ipv6(bytes).unwrap_or(Self::unknown()),
-            AF_UNIX => Self::unix(bytes.get(SUN_PATH..).unwrap_or(&[])),
-            _ => Self::unknown(),
-        }
-    }
-
-    fn named(name: &str) -> Self {
-        let mut text = Line::new();
-        text.push_str(name);
+    /// No end: the text is empty.
+    pub const fn none() -> Self {
         Endpoint {
-            text,
+            text: Line::new(),
             address: (0, 0),
             port: None,
         }
     }
 
-    fn ipv4(bytes: &[u8]) -> Option<Self> {
-        let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-        let ip: &[u8; 4] = bytes.get(4..)?.first_chunk()?;
-        Some(Self::inet_v4(ip, port))
-    }
-
-    fn inet_v4(ip: &[u8; 4], port: u16) -> Self {
-        let mut end = Self::named("");
-        push_ipv4(end.text.writer(), ip);
-        end.address = (0, end.text.len() as u8);
-        end.text.push(':');
-        end.text.push_u64(port.into());
-        end.port = Some(port);
+    /// From the bytes that the kernel filled in, see [`Endpoint::set`].
+    pub fn from_sockaddr(bytes: &[u8]) -> Self {
+        let mut end = Self::none();
+        end.set(bytes);
         end
     }
 
-    fn ipv6(bytes: &[u8]) -> Option<Self> {
+    /// Becomes none.
+    pub fn clear(&mut self) {
+        self.name("");
+    }
+
+    /// Becomes an end about which nothing could be found out.
+    pub fn set_unknown(&mut self) {
+        self.name("unknown");
+    }
+
+    /// Becomes a pipe, named as `/proc/PID/fd` shows it.
+    pub fn set_pipe(&mut self, inode: u64) {
+        self.name("pipe:[");
+        self.text.push_u64(inode);
+        self.text.push(']');
+    }
+
+    /// Becomes what the kernel filled in, of length `bytes.len()`: ip(7), ipv6(7), unix(7). A v4-mapped IPv6 address is
+    /// shown as IPv4. (In place: an endpoint is too large to be passed around on a small stack.)
+    #[inline(never)]
+    pub fn set(&mut self, bytes: &[u8]) {
+        // unix(7): an unnamed socket's address may be just its family, or nothing at all.
+        let family = bytes.first_chunk::<2>().map(|b| u16::from_ne_bytes(*b));
+        let known = match family {
+            Some(AF_INET) => self.set_ipv4(bytes),
+            Some(AF_INET6) => self.set_ipv6(bytes),
+            Some(AF_UNIX) => {
+                self.set_unix(bytes.get(SUN_PATH..).unwrap_or(&[]));
+                Some(())
+            }
+            _ => None,
+        };
+        if known.is_none() {
+            self.set_unknown();
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text.clear();
+        self.text.push_str(name);
+        self.address = (0, 0);
+        self.port = None;
+    }
+
+    fn set_ipv4(&mut self, bytes: &[u8]) -> Option<()> {
+        let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+        let ip: &[u8; 4] = bytes.get(4..)?.first_chunk()?;
+        self.set_inet_v4(ip, port);
+        Some(())
+    }
+
+    fn set_inet_v4(&mut self, ip: &[u8; 4], port: u16) {
+        self.name("");
+        push_ipv4(self.text.writer(), ip);
+        self.address = (0, self.text.len() as u8);
+        self.text.push(':');
+        self.set_port(port);
+    }
+
+    fn set_port(&mut self, port: u16) {
+        self.text.push_u64(port.into());
+        self.port = Some(port);
+    }
+
+    fn set_ipv6(&mut self, bytes: &[u8]) -> Option<()> {
         let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
         let ip: &[u8; 16] = bytes.get(8..)?.first_chunk()?;
         let scope = u32::from_ne_bytes(*bytes.get(24..)?.first_chunk()?);
         if let Some((&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], v4)) = ip.split_first_chunk::<12>() {
-            return Some(Self::inet_v4(v4.first_chunk()?, port));
+            self.set_inet_v4(v4.first_chunk()?, port);
+            return Some(());
         }
-        let mut end = Self::named("[");
-        push_ipv6(end.text.writer(), ip);
+        self.name("[");
+        push_ipv6(self.text.writer(), ip);
         if scope != 0 {
-            end.text.push('%');
-            end.text.push_u64(scope.into());
+            self.text.push('%');
+            self.text.push_u64(scope.into());
         }
-        end.address = (1, end.text.len() as u8);
-        end.text.push_str("]:");
-        end.text.push_u64(port.into());
-        end.port = Some(port);
-        Some(end)
+        self.address = (1, self.text.len() as u8);
+        self.text.push_str("]:");
+        self.set_port(port);
+        Some(())
     }
 
-    fn unix(path: &[u8]) -> Self {
-        let mut end = Self::named("");
+    fn set_unix(&mut self, path: &[u8]) {
         match path.split_first() {
-            None => return Self::named("unnamed"),
+            None => return self.name("unnamed"),
             Some((0, name)) => {
-                end.text.push('@');
-                end.text.push_lossy(name);
+                self.name("@");
+                self.text.push_lossy(name);
             }
             Some(_) => {
+                self.name("");
                 let length = path.iter().position(|&b| b == 0).unwrap_or(path.len());
-                end.text.push_lossy(path.get(..length).unwrap_or(&[]));
+                self.text.push_lossy(path.get(..length).unwrap_or(&[]));
             }
         }
-        end.address = (0, end.text.len() as u8);
-        end
+        self.address = (0, self.text.len() as u8);
     }
 
     /// The whole text, with the port.

@@ -169,14 +169,39 @@ impl Priority {
     }
 }
 
+/// How important an event of this cause is: lost bytes are a notice, a pipe is for debugging.
+pub fn priority_of(cause: Cause, undelivered: Option<u64>) -> Priority {
+    if cause == Cause::ReaderGone {
+        Priority::Debug
+    } else if undelivered.unwrap_or(0) > 0 {
+        Priority::Notice
+    } else {
+        Priority::Info
+    }
+}
+
+/// `nth!(index, key => value, ...)` returns the pair of this index; if there are not so many, it goes on, and `index` is
+/// what is left.
+macro_rules! nth {
+    ($index:ident, $($key:expr => $value:expr,)+) => {
+        let mut $index = $index;
+        $(
+            if $index == 0 {
+                return Some(($key, $value.value()));
+            }
+            $index -= 1;
+        )+
+    };
+}
+
 /// Which process wrote a line, and when.
-pub struct Stamp<'a> {
+pub struct Stamp {
     /// The process.
     pub pid: i32,
     /// The thread, gettid(2).
     pub tid: i32,
-    /// The program: program_invocation_short_name(3) at start-up, reduced to `[A-Za-z0-9._-]`.
-    pub program: &'a str,
+    /// The program: program_invocation_short_name(3) at start-up, reduced to `[A-Za-z0-9._-]`; `None`: it is not known.
+    pub program: Option<&'static str>,
     /// RFC 3339, [`crate::time::rfc3339`].
     pub time: Line<32>,
     /// Events without a line since the last line, because of the rate limit.
@@ -185,19 +210,95 @@ pub struct Stamp<'a> {
     pub dropped: u64,
 }
 
-impl Stamp<'_> {
-    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
-        let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
-        if self.suppressed > 0 {
-            pair("suppressed", self.suppressed.into())?;
+impl Stamp {
+    /// An empty one, all bytes zero.
+    pub const fn new() -> Self {
+        Stamp {
+            pid: 0,
+            tid: 0,
+            program: None,
+            time: Line::new(),
+            suppressed: 0,
+            dropped: 0,
         }
-        if self.dropped > 0 {
-            pair("dropped", self.dropped.into())?;
+    }
+
+    fn pair(&self, index: usize) -> Option<Pair<'_>> {
+        nth!(index,
+            "suppressed" => some(self.suppressed),
+            "dropped" => some(self.dropped),
+            "pid" => self.pid as u64,
+            "tid" => self.tid as u64,
+            "program" => self.program.unwrap_or(""),
+            "time" => self.time.as_str(),
+        );
+        None
+    }
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A number that is left out if it is 0.
+fn some(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
+}
+
+/// A key and its value, if it has one.
+type Pair<'a> = (&'static str, Option<Value<'a>>);
+
+/// What may be the value of a pair.
+trait Given<'a> {
+    fn value(self) -> Option<Value<'a>>;
+}
+
+impl<'a> Given<'a> for u64 {
+    fn value(self) -> Option<Value<'a>> {
+        Some(self.into())
+    }
+}
+
+/// An empty text is none.
+impl<'a> Given<'a> for &'a str {
+    fn value(self) -> Option<Value<'a>> {
+        (!self.is_empty()).then(|| self.into())
+    }
+}
+
+impl<'a, T: Given<'a>> Given<'a> for Option<T> {
+    fn value(self) -> Option<Value<'a>> {
+        self.and_then(T::value)
+    }
+}
+
+/// Visits what `pair` gives for 0, 1, ... up to its first `None`. One pair after the other, because a function that
+/// visits them all needs much stack, which the failing program may not have.
+fn visit_all<'kvs>(
+    to: &mut dyn VisitSource<'kvs>,
+    pair: impl Fn(usize) -> Option<Pair<'kvs>>,
+) -> Result<(), kv::Error> {
+    let mut index = 0;
+    while let Some((key, value)) = pair(index) {
+        if let Some(value) = value {
+            to.visit_pair(Key::from_str(key), value)?;
         }
-        pair("pid", (self.pid as u64).into())?;
-        pair("tid", (self.tid as u64).into())?;
-        pair("program", self.program.into())?;
-        pair("time", self.time.as_str().into())
+        index += 1;
+    }
+    Ok(())
+}
+
+/// The value under this key among what `pair` gives for 0, 1, ... (What [`kv::Source`] provides visits them all.)
+fn find<'kvs>(key: &Key<'_>, pair: impl Fn(usize) -> Option<Pair<'kvs>>) -> Option<Value<'kvs>> {
+    let mut index = 0;
+    loop {
+        let (name, value) = pair(index)?;
+        if name == key.as_str() && value.is_some() {
+            return value;
+        }
+        index += 1;
     }
 }
 
@@ -219,8 +320,8 @@ pub struct Connection {
     pub cause: Cause,
     /// The other end.
     pub peer: Endpoint,
-    /// Our end.
-    pub local: Option<Endpoint>,
+    /// Our end; none if it is not known.
+    pub local: Endpoint,
     /// Unix: the process at the other end.
     pub credentials: Option<Credentials>,
     /// Bytes that the peer's kernel has acknowledged.
@@ -233,12 +334,52 @@ pub struct Connection {
     pub idle_ms: Option<u64>,
 }
 
+impl Connection {
+    /// One about which nothing is known yet. All bytes are zero: a static of it takes no room in the library's file.
+    pub const fn new() -> Self {
+        Connection {
+            transport: Transport::Tcp,
+            cause: Cause::Reset,
+            peer: Endpoint::none(),
+            local: Endpoint::none(),
+            credentials: None,
+            delivered: None,
+            undelivered: None,
+            rtt_us: None,
+            idle_ms: None,
+        }
+    }
+
+    /// Becomes one about which nothing is known yet. (In place: it is too large to be passed around on a small stack.)
+    pub fn clear(&mut self) {
+        (self.transport, self.cause) = (Transport::Tcp, Cause::Reset);
+        self.peer.clear();
+        self.local.clear();
+        self.credentials = None;
+        self.forget_numbers();
+    }
+
+    /// For a connection that never was, TCP_INFO shows initial values.
+    pub fn forget_numbers(&mut self) {
+        (self.delivered, self.undelivered, self.rtt_us, self.idle_ms) = (None, None, None, None);
+    }
+
+    /// How important an event about it is.
+    pub fn priority(&self) -> Priority {
+        priority_of(self.cause, self.undelivered)
+    }
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What happened to one connection, at its first failure.
-pub struct Event<'a> {
+pub struct Event {
     /// Which process writes the line, and when.
-    pub stamp: Stamp<'a>,
-    /// How much it matters.
-    pub priority: Priority,
+    pub stamp: Stamp,
     /// The call that failed.
     pub call: Call,
     /// Its descriptor.
@@ -246,87 +387,110 @@ pub struct Event<'a> {
     /// Its error, a positive number.
     pub errno: i32,
     /// What could be learned of the connection.
-    pub connection: &'a Connection,
+    pub connection: Connection,
     /// SO_COOKIE in hexadecimal, as `ss -e` shows it; empty if there is none.
     pub cookie: Line<16>,
     /// The program has a SIGPIPE handler, and it was not run.
     pub handler_skipped: bool,
 }
 
-impl kv::Source for Event<'_> {
+impl Event {
+    /// An empty one, all bytes zero: a static of it takes no room in the library's file.
+    pub const fn new() -> Self {
+        Event {
+            stamp: Stamp::new(),
+            call: Call::Write,
+            fd: 0,
+            errno: 0,
+            connection: Connection::new(),
+            cookie: Line::new(),
+            handler_skipped: false,
+        }
+    }
+
+    #[inline(never)]
+    fn pair(&self, index: usize) -> Option<Pair<'_>> {
+        let connection = &self.connection;
+        let credentials = connection.credentials.as_ref();
+        nth!(index,
+            PRIORITY => connection.priority() as u64,
+            "peer" => connection.peer.text(),
+            "peer_address" => connection.peer.address(),
+            "peer_port" => connection.peer.port().map(u64::from),
+            "local" => connection.local.text(),
+            "local_address" => connection.local.address(),
+            "local_port" => connection.local.port().map(u64::from),
+            "cause" => connection.cause.name(),
+            "call" => self.call.name(),
+            "fd" => self.fd as u64,
+            "errno" => errno_name(self.errno),
+            "errno_number" => self.errno as u64,
+            "delivered" => connection.delivered,
+            "undelivered" => connection.undelivered,
+            "transport" => connection.transport.name(),
+            "peer_pid" => credentials.map(|peer| u64::from(peer.pid)),
+            "peer_uid" => credentials.map(|peer| u64::from(peer.uid)),
+            "peer_comm" => credentials.map(|peer| peer.comm.as_str()),
+            "rtt_us" => connection.rtt_us,
+            "idle_ms" => connection.idle_ms,
+            "cookie" => self.cookie.as_str(),
+            "handler" => self.handler_skipped.then_some("skipped"),
+        );
+        self.stamp.pair(index)
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl kv::Source for Event {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
-        to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
-        to.visit_pair(Key::from_str("peer"), self.connection.peer.text().into())?;
-        visit_endpoint(&self.connection.peer, "peer_address", "peer_port", to)?;
-        if let Some(local) = &self.connection.local {
-            to.visit_pair(Key::from_str("local"), local.text().into())?;
-            visit_endpoint(local, "local_address", "local_port", to)?;
-        }
-        let mut pair = |key, value: Option<Value<'kvs>>| match value {
-            Some(value) => to.visit_pair(Key::from_str(key), value),
-            None => Ok(()),
-        };
-        pair("cause", Some(self.connection.cause.name().into()))?;
-        pair("call", Some(self.call.name().into()))?;
-        pair("fd", Some((self.fd as u64).into()))?;
-        pair("errno", errno_name(self.errno).map(Value::from))?;
-        pair("errno_number", Some((self.errno as u64).into()))?;
-        pair("delivered", self.connection.delivered.map(Value::from))?;
-        pair("undelivered", self.connection.undelivered.map(Value::from))?;
-        pair("transport", Some(self.connection.transport.name().into()))?;
-        if let Some(peer) = &self.connection.credentials {
-            pair("peer_pid", (peer.pid > 0).then(|| u64::from(peer.pid).into()))?;
-            pair("peer_uid", Some(u64::from(peer.uid).into()))?;
-            pair("peer_comm", some_text(&peer.comm))?;
-        }
-        pair("rtt_us", self.connection.rtt_us.map(Value::from))?;
-        pair("idle_ms", self.connection.idle_ms.map(Value::from))?;
-        pair("cookie", some_text(&self.cookie))?;
-        pair("handler", self.handler_skipped.then(|| "skipped".into()))?;
-        self.stamp.visit(to)
+        visit_all(to, |index| self.pair(index))
     }
-}
 
-fn some_text<const N: usize>(line: &Line<N>) -> Option<Value<'_>> {
-    Some(line.as_str()).filter(|text| !text.is_empty()).map(Value::from)
-}
-
-fn visit_endpoint<'kvs>(
-    end: &'kvs Endpoint,
-    address_key: &'static str,
-    port_key: &'static str,
-    to: &mut dyn VisitSource<'kvs>,
-) -> Result<(), kv::Error> {
-    if let Some(address) = end.address() {
-        to.visit_pair(Key::from_str(address_key), address.into())?;
-    }
-    match end.port() {
-        Some(port) => to.visit_pair(Key::from_str(port_key), u64::from(port).into()),
-        None => Ok(()),
+    fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
+        find(&key, |index| self.pair(index))
     }
 }
 
 /// What the library reports about itself: a setting that it cannot read, a symbol that it does not find.
 pub struct Notice<'a> {
     /// Which process writes the line, and when.
-    pub stamp: Stamp<'a>,
+    pub stamp: &'a Stamp,
     /// How much it matters.
     pub priority: Priority,
+    /// What the line begins with.
+    pub message: &'static str,
     /// Keys of [`crate::fields::FIELDS`] with their values.
     pub facts: &'a [(&'static str, &'a str)],
     /// The same, with numbers.
     pub numbers: &'a [(&'static str, u64)],
 }
 
+impl Notice<'_> {
+    #[inline(never)]
+    fn pair(&self, index: usize) -> Option<Pair<'_>> {
+        nth!(index, PRIORITY => self.priority as u64,);
+        if let Some(&(key, text)) = self.facts.get(index) {
+            return Some((key, Some(text.into())));
+        }
+        let index = index - self.facts.len();
+        if let Some(&(key, number)) = self.numbers.get(index) {
+            return Some((key, number.value()));
+        }
+        self.stamp.pair(index - self.numbers.len())
+    }
+}
+
 impl kv::Source for Notice<'_> {
     fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
-        to.visit_pair(Key::from_str(PRIORITY), (self.priority as u64).into())?;
-        for &(key, value) in self.facts {
-            to.visit_pair(Key::from_str(key), value.into())?;
-        }
-        for &(key, value) in self.numbers {
-            to.visit_pair(Key::from_str(key), value.into())?;
-        }
-        self.stamp.visit(to)
+        visit_all(to, |index| self.pair(index))
+    }
+
+    fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
+        find(&key, |index| self.pair(index))
     }
 }

@@ -88,6 +88,21 @@ impl<const N: usize> Line<N> {
         }
     }
 
+    /// A writer that appends to the line, up to `room` bytes in all.
+    pub fn writer_up_to(&mut self, room: usize) -> Writer<'_> {
+        let room = room.min(N);
+        Writer {
+            buf: self.buf.get_mut(..room).unwrap_or_default(),
+            len: &mut self.len,
+            lost: &mut self.lost,
+        }
+    }
+
+    /// Makes the line empty; nothing counts as lost.
+    pub fn clear(&mut self) {
+        (self.len, self.lost) = (0, 0);
+    }
+
     /// The text, as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.buf.get(..self.len).unwrap_or(&[])

@@ -1,6 +1,6 @@
 //! The rate limit of lines: a token bucket in one word.
 //!
-//! The word is the time at which the bucket would be full again, if nothing more were taken (the "theoretical arrival
+//! The word holds the time at which the bucket would be full again, if nothing more were taken (the "theoretical arrival
 //! time" of the generic cell rate algorithm). A line is allowed if that time is less than a full bucket ahead; the time
 //! then moves on by one token. A compare-exchange makes both one step. If it fails too often, the line is refused;
 //! nothing waits.
@@ -30,8 +30,20 @@ impl Rate {
     };
 }
 
+/// Whether a line may be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// There was a token.
+    Allowed,
+    /// There was none, as before.
+    Refused,
+    /// Refused, and none was since the bucket was full: a flood begins.
+    FirstRefused,
+}
+
 /// One bucket.
 pub struct Throttle {
+    /// The time in nanoseconds, and below it one bit: something was refused since the bucket was full.
     full_at: AtomicU64,
 }
 
@@ -45,22 +57,33 @@ impl Throttle {
         }
     }
 
-    /// Takes a token at `now_ns` (nanoseconds of any clock that does not go back); returns whether there was one.
-    pub fn allows(&self, now_ns: u64, rate: Rate) -> bool {
+    /// Takes a token, if there is one, at `now_ns`: nanoseconds of any clock that does not go back.
+    pub fn take(&self, now_ns: u64, rate: Rate) -> Verdict {
         let token = SECOND_NS / u64::from(rate.per_second.max(1));
         let bucket = token * u64::from(rate.burst.max(1));
-        let mut full_at = self.full_at.load(Relaxed);
+        let mut there = self.full_at.load(Relaxed);
         for _ in 0..TRIES {
+            let (full_at, has_refused) = (there >> 1, there & 1);
             let next = full_at.max(now_ns) + token;
-            if next - now_ns > bucket {
-                return false;
-            }
-            match self.full_at.compare_exchange(full_at, next, Relaxed, Relaxed) {
-                Ok(_) => return true,
-                Err(there) => full_at = there,
+            let (verdict, new) = if next - now_ns <= bucket {
+                let has_refused = if full_at > now_ns { has_refused } else { 0 };
+                (Verdict::Allowed, next << 1 | has_refused)
+            } else if has_refused == 0 {
+                (Verdict::FirstRefused, full_at << 1 | 1)
+            } else {
+                return Verdict::Refused;
+            };
+            match self.full_at.compare_exchange(there, new, Relaxed, Relaxed) {
+                Ok(_) => return verdict,
+                Err(other) => there = other,
             }
         }
-        false
+        Verdict::Refused
+    }
+
+    /// Whether [`Throttle::take`] allows it.
+    pub fn allows(&self, now_ns: u64, rate: Rate) -> bool {
+        self.take(now_ns, rate) == Verdict::Allowed
     }
 }
 
@@ -82,6 +105,22 @@ mod tests {
         assert_eq!(in_second.count(), 5);
         // After a long pause the bucket is full, and not more than full.
         assert_eq!(allowed(start + 1000 * SECOND_NS, 1000), 20);
+    }
+
+    #[test]
+    fn the_beginning_of_a_flood_is_told_once() {
+        let throttle = Throttle::new();
+        let start = 77 * SECOND_NS;
+        let firsts = |from: u64, milliseconds: u64| {
+            let times = (0..milliseconds).map(|ms| from + ms * 1_000_000);
+            times
+                .filter(|&now| throttle.take(now, Rate::DEFAULT) == Verdict::FirstRefused)
+                .count()
+        };
+        assert_eq!(firsts(start, 10_000), 1);
+        // A pause in which the bucket does not fill up.
+        assert_eq!(firsts(start + 12 * SECOND_NS, 1000), 0);
+        assert_eq!(firsts(start + 30 * SECOND_NS, 1000), 1);
     }
 
     #[test]

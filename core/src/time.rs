@@ -1,14 +1,21 @@
 //! UTC time as RFC 3339, computed without the time zone database (which is not async-signal-safe to read).
 
-use crate::line::Line;
+use crate::line::{Line, Writer};
 
 /// `2026-01-31T23:59:59.123456Z` for seconds and nanoseconds since the epoch, as `clock_gettime(2)` gives them.
 /// Times before the epoch count as the epoch.
 pub fn rfc3339(seconds: i64, nanoseconds: i64) -> Line<32> {
+    let mut out = Line::new();
+    push_rfc3339(out.writer(), seconds, nanoseconds);
+    out
+}
+
+/// Appends what [`rfc3339`] returns.
+#[inline(never)]
+pub fn push_rfc3339(mut out: Writer<'_>, seconds: i64, nanoseconds: i64) {
     let seconds = seconds.max(0) as u64;
     let (days, in_day) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
-    let mut out = Line::new();
     out.push_padded(year, 4);
     out.push('-');
     out.push_padded(month, 2);
@@ -23,7 +30,6 @@ pub fn rfc3339(seconds: i64, nanoseconds: i64) -> Line<32> {
     out.push('.');
     out.push_padded(nanoseconds.clamp(0, 999_999_999) as u64 / 1000, 6);
     out.push('Z');
-    out
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01.

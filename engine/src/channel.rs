@@ -19,6 +19,7 @@ pub struct Channel {
 
 impl Channel {
     /// What `fd` is; `None` if it is neither a pipe nor a socket, or not open.
+    #[inline(never)]
     pub fn of(fd: c_int) -> Option<Channel> {
         let (stat, written) = sys::fstat_and_written(fd).ok()?;
         let cookie = match stat.mode & libc::S_IFMT {

@@ -136,11 +136,12 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
         _ => return page::count(Counter::Unattributed),
     };
     let failure = Failure {
-        channel,
+        channel: &channel,
         fd,
         call,
         errno,
         handler_skipped: (raised || is_pending) && disposition::skips_program_handler(),
+        is_cramped: None,
     };
     report::failure(&failure);
     if raised && runaway::ends_by(&failure) {
@@ -149,8 +150,8 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
 }
 
 /// The handler has found which call failed: counts and reports it. Whether the signal takes its native course.
-/// `stack`: the stack pointer that the signal interrupted.
-pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call, stack: usize) -> bool {
+/// `stack`: the stack pointer that the signal interrupted; `is_cramped`: there is too little room for a report.
+pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call, stack: usize, is_cramped: bool) -> bool {
     if process::is_vfork_child() {
         return false;
     }
@@ -158,11 +159,12 @@ pub fn seen_by_handler(channel: Channel, fd: c_int, call: Call, stack: usize) ->
         return true;
     }
     let failure = Failure {
-        channel,
+        channel: &channel,
         fd,
         call,
         errno: libc::EPIPE,
         handler_skipped: disposition::skips_program_handler(),
+        is_cramped: Some(is_cramped),
     };
     leave_note(failure.channel.key(), stack);
     report::failure(&failure);

@@ -23,6 +23,7 @@
 //! | [`process`] | is this still the process that started up: fork, vfork |
 //! | [`seccomp`] | the program has put itself under seccomp: only count |
 //! | [`proc`] | `/proc/PID/…` of a peer and of a parent |
+//! | [`slot`] | memory for what is too large for a small stack |
 //! | [`page`] | the counters, which another process can read |
 //! | [`family`] | what a process and its forked children know in common |
 //! | [`config`] | the settings, read once |
@@ -52,3 +53,4 @@ pub mod report;
 pub mod runaway;
 pub mod seccomp;
 pub mod sink;
+pub mod slot;

@@ -5,11 +5,23 @@
 //! unsafe: an exported symbol.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use nopipe_core::stats::{Block, Counter};
 
 /// The size of a page.
 pub const SIZE: usize = 4096;
+
+/// The places of one pool ([`crate::slot`]): so many threads can report at the same moment.
+pub const PLACES: usize = 32;
+
+/// Who has claimed a place: a pid, or 0.
+pub type Claim = AtomicI32;
+
+/// The rows of claims: one for each pool, and one for the tests of the pools.
+pub const EVENTS: usize = 0;
+/// See [`EVENTS`].
+pub const LINES: usize = 1;
+const POOLS: usize = 3;
 
 /// What the kernel wipes in forked children.
 #[repr(C, align(4096))]
@@ -21,6 +33,7 @@ pub struct Own {
     pub started: AtomicBool,
     /// A SIGPIPE on purpose is on its way ([`crate::purpose`]). A forked child inherits no pending signal.
     pub on_purpose: AtomicBool,
+    claims: [[Claim; PLACES]; POOLS],
 }
 
 // A whole page, so that nothing else is wiped.
@@ -34,6 +47,7 @@ pub static nopipe_stats: Own = Own {
     untold: [const { AtomicU64::new(0) }; 2],
     started: AtomicBool::new(false),
     on_purpose: AtomicBool::new(false),
+    claims: [const { [const { Claim::new(0) }; PLACES] }; POOLS],
 };
 
 /// Whether a SIGPIPE that the program has sent itself is on its way (`purpose.rs`). Forked children lose it, as they inherit
@@ -45,6 +59,11 @@ pub fn on_purpose() -> &'static AtomicBool {
 /// The counters.
 pub fn block() -> &'static Block {
     &nopipe_stats.block
+}
+
+/// The claims of one pool's places; `pool` is [`EVENTS`] or [`LINES`].
+pub fn claims(pool: usize) -> &'static [Claim] {
+    nopipe_stats.claims.get(pool).map_or(&[], |row| row.as_slice())
 }
 
 /// Adds one to a counter.

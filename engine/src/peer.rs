@@ -38,29 +38,26 @@ pub fn remember_target(fd: c_int, address: &[u8]) {
     }
 }
 
-/// Asks about `channel`, open as `fd`, on which a call failed with `errno`.
+/// Asks about `channel`, open as `fd`, on which a call failed with `errno`. What it finds out is left in `asked`.
+///
+/// In steps, each a function that is not inlined: what one needs of the stack is free again for the next.
 #[inline(never)]
-pub fn ask(channel: &Channel, fd: c_int, errno: c_int) -> Connection {
-    let (domain, transport) = match channel.is_pipe() {
-        true => (libc::AF_UNSPEC, Transport::Pipe),
-        false => socket_kind(fd),
+pub fn ask(asked: &mut Connection, channel: &Channel, fd: c_int, errno: c_int) {
+    asked.clear();
+    asked.peer.set_unknown();
+    let domain = match channel.is_pipe() {
+        true => libc::AF_UNSPEC,
+        false => sys::getsockopt_int(fd, libc::SO_DOMAIN).unwrap_or(0),
     };
-    let mut asked = Connection {
-        transport,
-        cause: Cause::Closed,
-        peer: Endpoint::unknown(),
-        local: None,
-        credentials: None,
-        delivered: None,
-        undelivered: None,
-        rtt_us: None,
-        idle_ms: None,
+    asked.transport = match channel.is_pipe() {
+        true => Transport::Pipe,
+        false => transport(domain, fd),
     };
     let facts = match domain {
-        libc::AF_UNIX => ask_unix(&mut asked, fd),
-        libc::AF_INET | libc::AF_INET6 => ask_inet(&mut asked, channel, fd),
-        _ if transport == Transport::Pipe => {
-            asked.peer = Endpoint::pipe(channel.stat.ino);
+        libc::AF_UNIX => ask_unix(asked, fd),
+        libc::AF_INET | libc::AF_INET6 => ask_inet(asked, channel, fd),
+        _ if asked.transport == Transport::Pipe => {
+            asked.peer.set_pipe(channel.stat.ino);
             Facts::Pipe
         }
         _ => Facts::Other,
@@ -69,26 +66,28 @@ pub fn ask(channel: &Channel, fd: c_int, errno: c_int) -> Connection {
     if let Facts::Tcp(tcp) = facts
         && asked.cause == Cause::NeverConnected
     {
-        if tcp.connect_failed()
-            && let Some(address) = remembered(channel)
-        {
-            asked.peer = Endpoint::from_sockaddr(&address);
+        if tcp.connect_failed() {
+            name_target(asked, channel);
         }
-        // For a connection that never was, TCP_INFO shows initial values.
-        (asked.delivered, asked.undelivered, asked.rtt_us, asked.idle_ms) = (None, None, None, None);
+        asked.forget_numbers();
     }
-    asked
+}
+
+#[inline(never)]
+fn name_target(asked: &mut Connection, channel: &Channel) {
+    if let Some(address) = remembered(channel) {
+        asked.peer.set(&address);
+    }
 }
 
 fn remembered(channel: &Channel) -> Option<[u8; ADDRESS]> {
     channel.cookie.and_then(|cookie| TARGETS.recall(cookie))
 }
 
-/// Address family and transport of a socket.
-fn socket_kind(fd: c_int) -> (c_int, Transport) {
+#[inline(never)]
+fn transport(domain: c_int, fd: c_int) -> Transport {
     let option = |option| sys::getsockopt_int(fd, option).unwrap_or(0);
-    let domain = option(libc::SO_DOMAIN);
-    let transport = match (domain, option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
+    match (domain, option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
         (libc::AF_UNIX, libc::SOCK_STREAM, _) => Transport::Unix,
         (libc::AF_UNIX, libc::SOCK_SEQPACKET, _) => Transport::Seqpacket,
         (libc::AF_UNIX, _, _) => Transport::Dgram,
@@ -98,14 +97,14 @@ fn socket_kind(fd: c_int) -> (c_int, Transport) {
         (_, _, libc::IPPROTO_SCTP) => Transport::Sctp,
         (_, _, libc::IPPROTO_UDP) => Transport::Udp,
         _ => Transport::Other,
-    };
-    (domain, transport)
+    }
 }
 
+#[inline(never)]
 fn ask_unix(asked: &mut Connection, fd: c_int) -> Facts {
-    asked.peer = endpoint(|buffer| sys::getpeername(fd, buffer)).unwrap_or(asked.peer);
-    asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
-    asked.credentials = credentials(fd);
+    name(&mut asked.peer, fd, sys::getpeername);
+    name(&mut asked.local, fd, sys::getsockname);
+    set_credentials(asked, fd);
     if asked.transport == Transport::Dgram {
         return Facts::Datagram;
     }
@@ -114,16 +113,28 @@ fn ask_unix(asked: &mut Connection, fd: c_int) -> Facts {
     }
 }
 
+#[inline(never)]
 fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) -> Facts {
-    let known = so_peername(fd);
-    asked.peer = known.unwrap_or(asked.peer);
-    asked.local = endpoint(|buffer| sys::getsockname(fd, buffer));
+    let peer_known = name_peer(&mut asked.peer, fd);
+    name(&mut asked.local, fd, sys::getsockname);
     match asked.transport {
         Transport::Tcp | Transport::Mptcp => {}
         Transport::Sctp => return Facts::Other,
         // UDP, and what has no peer: raw(7), icmp(7).
         _ => return Facts::Datagram,
     }
+    let mut tcp = Tcp {
+        state: None,
+        acknowledged: None,
+        peer_known,
+        target_remembered: remembered(channel).is_some(),
+    };
+    ask_tcp(asked, &mut tcp, fd);
+    Facts::Tcp(tcp)
+}
+
+#[inline(never)]
+fn ask_tcp(asked: &mut Connection, tcp: &mut Tcp, fd: c_int) {
     let mut bytes = [0; TcpInfo::SIZE];
     let filled = sys::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes).unwrap_or(0);
     let info = TcpInfo::new(bytes.get(..filled).unwrap_or(&[]));
@@ -139,24 +150,31 @@ fn ask_inet(asked: &mut Connection, channel: &Channel, fd: c_int) -> Facts {
         asked.rtt_us = info.rtt_us();
         asked.idle_ms = info.idle_ms();
     }
-    Facts::Tcp(Tcp {
-        state: info.state(),
-        acknowledged: info.acknowledged(),
-        peer_known: known.is_some(),
-        target_remembered: remembered(channel).is_some(),
-    })
+    (tcp.state, tcp.acknowledged) = (info.state(), info.acknowledged());
 }
 
+/// Names an end as the kernel does; it stays what it was if the kernel does not.
 #[inline(never)]
-fn endpoint(ask: impl FnOnce(&mut [u8]) -> sys::Result<&[u8]>) -> Option<Endpoint> {
+fn name(end: &mut Endpoint, fd: c_int, ask: fn(c_int, &mut [u8]) -> sys::Result<&[u8]>) {
     let mut buffer = [0; SOCKADDR_UN];
-    ask(&mut buffer).ok().map(Endpoint::from_sockaddr)
+    if let Ok(address) = ask(fd, &mut buffer) {
+        end.set(address);
+    }
 }
 
-/// The address of a peer that may be gone. The kernel refuses a length larger than the address, so the family is read
-/// first.
-fn so_peername(fd: c_int) -> Option<Endpoint> {
+/// Names a peer that may be gone; whether the kernel still knows it. The kernel refuses a length larger than the address,
+/// so the family is read first.
+#[inline(never)]
+fn name_peer(end: &mut Endpoint, fd: c_int) -> bool {
     let mut address = [0; SOCKADDR_IN6];
+    let known = so_peername(fd, &mut address);
+    if let Some(address) = known {
+        end.set(address);
+    }
+    known.is_some()
+}
+
+fn so_peername(fd: c_int, address: &mut [u8; SOCKADDR_IN6]) -> Option<&[u8]> {
     let (family, _) = address.split_first_chunk_mut::<2>()?;
     sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, family).ok()?;
     let length = match c_int::from(u16::from_ne_bytes(*family)) {
@@ -166,7 +184,12 @@ fn so_peername(fd: c_int) -> Option<Endpoint> {
     };
     let address = address.get_mut(..length)?;
     sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address).ok()?;
-    Some(Endpoint::from_sockaddr(address))
+    Some(address)
+}
+
+#[inline(never)]
+fn set_credentials(asked: &mut Connection, fd: c_int) {
+    asked.credentials = credentials(fd);
 }
 
 /// SO_PEERCRED, unix(7): the process that connected or listened; the kernel still answers after that process has ended.

@@ -67,7 +67,7 @@ static PAUSED: AtomicU64 = AtomicU64::new(0);
 static CONDEMNED: AtomicI32 = AtomicI32::new(0);
 
 /// Counts one more failure, and sleeps if the guard asks for it. Returns whether SIGPIPE is to have its native effect.
-pub fn ends_by(failure: &Failure) -> bool {
+pub fn ends_by(failure: &Failure<'_>) -> bool {
     let settings = config::settings();
     let lives_on = !disposition::is_default_by_program() || process::known_pid() == 1;
     match settings.runaway {
@@ -103,7 +103,7 @@ fn is_condemned(failure: &Failure, limit: u32) -> bool {
         Step::Calm => false,
         Step::SetsIn => {
             // The end of a one-connection process is what happens without the library: no warning.
-            let is_alone = Role::of(&failure.channel).is_some_and(|role| role.is_alone(&failure.channel));
+            let is_alone = Role::of(failure.channel).is_some_and(|role| role.is_alone(failure.channel));
             if !is_alone {
                 warn(
                     failure,
@@ -120,14 +120,14 @@ fn is_condemned(failure: &Failure, limit: u32) -> bool {
 fn throttle(failure: &Failure, limit: u32) {
     match WATCHED.count(failure.channel.key(), now_ms(), limit) {
         Step::Calm => {}
-        _ if is_log(&failure.channel) => {}
+        _ if is_log(failure.channel) => {}
         Step::SetsIn => warn_slowed(failure),
         Step::GoesOn(pause_ms) => sys::sleep_ms(pause_ms),
     }
 }
 
-fn guard(failure: &Failure) -> bool {
-    let channel = &failure.channel;
+fn guard(failure: &Failure<'_>) -> bool {
+    let channel = failure.channel;
     let (key, now) = (channel.key(), now_ms());
     let step = WATCHED.count(key, now, DEFAULT_LIMIT);
     let pace = WATCHED.keep_pace(key, now, step);
@@ -176,7 +176,7 @@ fn pause_shortly() {
     }
 }
 
-fn warn_slowed(failure: &Failure) {
+fn warn_slowed(failure: &Failure<'_>) {
     warn(
         failure,
         "libnopipe: runaway: keeps writing to a dead connection: slowed down",

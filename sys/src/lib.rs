@@ -66,6 +66,7 @@ calls! {
     rt_sigtimedwait
     sendto
     set_tid_address
+    sigaltstack
     socket
     tgkill
     times
@@ -307,6 +308,7 @@ pub fn stat(path: &CStr) -> Result<Stat> {
     .map(|(stat, _)| stat)
 }
 
+#[inline(never)]
 fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<(Stat, u64)> {
     let mut buffer = MaybeUninit::<libc::stat>::uninit();
     check(call(buffer.as_mut_ptr()))?;
@@ -636,6 +638,19 @@ pub fn sigpending() -> Mask {
     // SAFETY: a kernel signal set to fill in.
     unsafe { raw_syscall!(number::rt_sigpending, &raw mut pending, MASK_SIZE) };
     pending
+}
+
+/// The lowest address of the alternate signal stack that the calling thread runs on, sigaltstack(2); `None` if it runs on
+/// another stack, or on one that SS_AUTODISARM has taken away from the kernel.
+pub fn alternate_stack() -> Option<usize> {
+    let mut stack = libc::stack_t {
+        ss_sp: core::ptr::null_mut(),
+        ss_flags: 0,
+        ss_size: 0,
+    };
+    // SAFETY: a struct to fill in; nothing is set.
+    check(unsafe { raw_syscall!(number::sigaltstack, 0, &raw mut stack) }).ok()?;
+    (stack.ss_flags & libc::SS_ONSTACK != 0).then_some(stack.ss_sp as usize)
 }
 
 /// Takes away one pending, blocked signal of `set` without waiting, rt_sigtimedwait(2).

@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// The message of the summary that a process logs at exit.
 pub const SUMMARY: &str = "libnopipe: summary";
+/// The message of the line that says that the rate limit leaves lines out from here on.
+pub const FLOOD: &str = "libnopipe: rate limit reached: counting";
 
 /// One line: the words before the first `key=value`, and the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,13 +120,14 @@ fn unescape(chars: &mut std::str::CharIndices<'_>) -> Result<char, String> {
     }
 }
 
-/// All events of the log files in `dir`, file by file, without the summaries at exit, which are about no one connection.
+/// All events of the log files in `dir`, file by file, without the beginnings of floods and the summaries at exit, which are
+/// about no one connection.
 ///
 /// # Errors
 /// The first line that is not an event, or the file that cannot be read.
 pub fn read_dir(dir: &Path) -> Result<Vec<Event>, String> {
     let mut events = read_lines(dir)?;
-    events.retain(|event| event.message != SUMMARY);
+    events.retain(|event| event.message != SUMMARY && event.message != FLOOD);
     Ok(events)
 }
 

@@ -297,8 +297,8 @@ const RATE: Setting = Setting {
     parts: "lines, each number from 1 to 1000000",
     default: "20/5",
     summary: "A process writes at most BURST lines at once, and then at most PER-SECOND lines a second.",
-    meaning: "An event beyond that has no line, but it is counted. The next line and the summary at exit show the count \
-        as `suppressed`.",
+    meaning: "An event beyond that has no line, but it is counted. One line says so at once, where that begins \
+        (`libnopipe: rate limit reached: counting`). The next line and the summary at exit show the count as `suppressed`.",
     example: "100/50",
     parse: |settings, value| {
         let slash = value.iter().position(|&b| b == b'/')?;

@@ -19,7 +19,7 @@
 //! A full disk takes part of a line. It is not taken back: another process may have written behind it. Instead the next
 //! line begins with a line feed, whichever process of the [`family`](crate::family) writes it.
 
-use super::line::{Outcome, with_line};
+use super::line::{Outcome, with_line, with_memory};
 use crate::config;
 use crate::family::family;
 use core::ffi::{CStr, c_int};
@@ -28,8 +28,6 @@ use log::Record;
 use nopipe_core::line::Line;
 use nopipe_sys as sys;
 
-/// Room for a name and its NUL: NAME_MAX, limits.h.
-const NAME: usize = 256;
 /// So many folders and links at most lead to the file; the kernel's own limit for links is 40.
 const STEPS: usize = 128;
 /// So many links at most lie inside one another.
@@ -92,9 +90,12 @@ fn write(file: sys::Fd, line: &[u8]) -> Outcome {
 /// Opens the file, or says why not; EPERM: somebody else may have chosen it.
 #[inline(never)]
 pub fn open() -> sys::Result<sys::Fd> {
-    let mut name = Line::<NAME>::new();
-    let folder = walk(&mut name)?;
-    open_in(&folder, &name)
+    let opened = with_memory(|name| {
+        let folder = walk(name)?;
+        open_in(&folder, name)
+    });
+    // No memory: as if there were no descriptor.
+    opened.unwrap_or(Err(libc::EAGAIN))
 }
 
 fn open_in<const N: usize>(folder: &sys::Fd, name: &Line<N>) -> sys::Result<sys::Fd> {

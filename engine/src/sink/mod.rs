@@ -18,11 +18,12 @@ use log::{Log, Metadata, Record};
 use nopipe_core::event::{Notice, Priority, Stamp};
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
-use nopipe_core::time::rfc3339;
+use nopipe_core::time::push_rfc3339;
 use nopipe_sys as sys;
 
 /// Counts what became of an event's line (a notice about the library itself is not an event). The counts that a lost
 /// line would have shown are kept for the next line.
+#[inline(never)]
 fn account(record: &Record, outcome: &Outcome) {
     let get = |key: &str| record.key_values().get(key.into());
     let is_event = get("cause").is_some();
@@ -110,24 +111,22 @@ fn warn_of_absence() {
         (all, _) => all.as_slice(),
     };
     let (seconds, nanoseconds) = sys::clock_realtime();
+    // The counts are for the log's own next line.
+    let mut stamp = Stamp::new();
+    (stamp.pid, stamp.tid) = (sys::getpid(), sys::gettid());
+    stamp.program = Some(config::program());
+    push_rfc3339(stamp.time.writer(), seconds, nanoseconds);
     let notice = Notice {
-        // The counts are for the log's own next line.
-        stamp: Stamp {
-            pid: sys::getpid(),
-            tid: sys::gettid(),
-            program: config::program(),
-            time: rfc3339(seconds, nanoseconds),
-            suppressed: 0,
-            dropped: 0,
-        },
+        stamp: &stamp,
         priority: Priority::Warning,
+        message: "libnopipe: the log takes no lines",
         facts,
         numbers: &[],
     };
     let source: &dyn Source = &notice;
     let record = Record::builder()
         .level(Priority::Warning.level())
-        .target("libnopipe: the log takes no lines")
+        .target(notice.message)
         .key_values(&source)
         .build();
     if !matches!(next_best(&record), Outcome::Written) {

@@ -2,13 +2,12 @@
 //!
 //! Without a time stamp: local time cannot be computed in a signal handler, and rsyslogd and journald set their own.
 
-use super::line::{LINE, Outcome};
+use super::line::{Message, Outcome, push, with_memory};
 use super::socket;
 use crate::config;
 use log::Record;
-use nopipe_core::encode::{encode, priority};
-use nopipe_core::event::Priority;
-use nopipe_core::line::Line;
+use nopipe_core::encode::priority;
+use nopipe_core::line::Writer;
 use nopipe_sys as sys;
 
 /// LOG_DAEMON, syslog(3).
@@ -19,19 +18,16 @@ const DEV_LOG: &[u8] = b"\x01\0/dev/log\0";
 /// Sends the record.
 #[inline(never)]
 pub fn send(record: &Record) -> Outcome {
-    let mut message = Line::<LINE>::new();
-    push_head(&mut message, priority(record.key_values()));
-    encode(
-        config::settings().format,
-        record.target(),
-        record.key_values(),
-        message.writer(),
-    );
-    deliver(&mut message)
+    let use_memory = |message: &mut Message| {
+        push_head(message.writer(), record);
+        push(message, record);
+        deliver(message)
+    };
+    with_memory(use_memory).unwrap_or(Outcome::Lost)
 }
 
 #[inline(never)]
-fn deliver(message: &mut Line<LINE>) -> Outcome {
+fn deliver(message: &mut Message) -> Outcome {
     let sent = match socket::send_datagram(message.as_bytes(), DEV_LOG) {
         // A listener of the older kind: it takes a stream of messages, each with a NUL at its end.
         Err(libc::EPROTOTYPE) => {
@@ -46,9 +42,10 @@ fn deliver(message: &mut Line<LINE>) -> Outcome {
     }
 }
 
-fn push_head(out: &mut Line<LINE>, priority: Priority) {
+#[inline(never)]
+fn push_head(mut out: Writer<'_>, record: &Record) {
     out.push('<');
-    out.push_u64(FACILITY | priority as u64);
+    out.push_u64(FACILITY | priority(record.key_values()) as u64);
     out.push('>');
     out.push_str(config::program());
     out.push('[');

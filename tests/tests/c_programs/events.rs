@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nopipe_tests::event::{Event, SUMMARY};
+use nopipe_tests::event::{Event, FLOOD, SUMMARY};
 
 type Fields = BTreeMap<String, String>;
 
@@ -41,12 +41,13 @@ pub fn take_warning(logged: &mut Vec<Event>, name: &str, value: &str) -> Result<
         .ok_or_else(|| format!("no warning about {name}"))
 }
 
-/// Takes the summaries that processes write at exit out of the log. A process writes at most one, and it counts the lines
-/// about that process's connections.
+/// Takes what is no event of its own out of the log: the beginnings of floods, and the summaries that processes write at
+/// exit. A process writes at most one summary, and it counts the lines about that process's connections.
 ///
 /// # Errors
 /// A summary with another count, or a second one of the same process.
 pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
+    logged.retain(|event| event.message != FLOOD);
     let (summaries, others) = logged.drain(..).partition(|event| event.message == SUMMARY);
     *logged = others;
     let summaries: Vec<Event> = summaries;
