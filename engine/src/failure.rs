@@ -110,8 +110,8 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
         libc::EPIPE => take_note(),
         _ => None,
     };
-    let channel = Channel::of(fd);
-    if note.is_some() && note == channel.as_ref().map(Channel::key) {
+    let found = Channel::of(fd);
+    if note.is_some() && note == found.as_ref().map(Channel::key) {
         return;
     }
     let raised = note == Some(SPARED);
@@ -121,22 +121,15 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
     if is_pending {
         REPORTED_WHILE_BLOCKED.store(true, Relaxed);
     }
-    let suspect = match &channel {
-        // The kernel reads a socket into a pipe: what fails so is the input.
-        Some(channel) if channel.is_pipe() && call == Call::Splice && errno != libc::EPIPE => Suspect::Nobody,
-        Some(channel) => channel.suspect(fd, errno),
-        None => channel::suspect_without_channel(fd, errno),
-    };
-    let channel = match (suspect, channel) {
-        (Suspect::Nobody, _) => return,
-        (Suspect::Living, Some(channel)) => channel,
-        (Suspect::DeadEnd, Some(channel)) if refused || channel.is_dead_end(fd) => channel,
+    let channel = match (whose(found.as_ref(), fd, errno, call, refused), &found) {
+        (Whose::ThisChannels, Some(channel)) => channel,
+        (Whose::Nobodys, _) => return,
         // Another thread or a handler has closed it since. If the handler was there, it has counted this failure.
         _ if note.is_some() => return,
         _ => return page::count(Counter::Unattributed),
     };
     let failure = Failure {
-        channel: &channel,
+        channel,
         fd,
         call,
         errno,
@@ -146,6 +139,31 @@ pub fn seen_by_hook(errno: c_int, fd: c_int, call: Call) {
     report::failure(&failure);
     if raised && runaway::ends_by(&failure) {
         sys::raise_sigpipe();
+    }
+}
+
+/// Whose failure it is.
+enum Whose {
+    ThisChannels,
+    /// No connection has failed.
+    Nobodys,
+    Unknown,
+}
+
+/// Whether the failure of `call` on `fd` is that of the channel that is there now. (Apart, because stacks may be small.)
+#[inline(never)]
+fn whose(channel: Option<&Channel>, fd: c_int, errno: c_int, call: Call, refused: bool) -> Whose {
+    let suspect = match channel {
+        // The kernel reads a socket into a pipe: what fails so is the input.
+        Some(channel) if channel.is_pipe() && call == Call::Splice && errno != libc::EPIPE => Suspect::Nobody,
+        Some(channel) => channel.suspect(fd, errno),
+        None => channel::suspect_without_channel(fd, errno),
+    };
+    match (suspect, channel) {
+        (Suspect::Nobody, _) => Whose::Nobodys,
+        (Suspect::Living, Some(_)) => Whose::ThisChannels,
+        (Suspect::DeadEnd, Some(channel)) if refused || channel.is_dead_end(fd) => Whose::ThisChannels,
+        _ => Whose::Unknown,
     }
 }
 

@@ -48,10 +48,11 @@ pub extern "C" fn forked() {
     }
 }
 
-/// To be called by whoever sees a raw clone(2) return in the child.
+/// To be called by whoever sees a raw clone(2) return in the child. Nothing is closed: the child may share its parent's
+/// descriptors (CLONE_FILES).
 pub fn cloned() {
-    if WIPES.load(Relaxed) && known_pid() == 0 {
-        forked();
+    if WIPES.load(Relaxed) && known_pid() == 0 && !seccomp::is_sealed() {
+        note();
     }
 }
 

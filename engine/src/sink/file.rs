@@ -47,20 +47,16 @@ fn torn() -> &'static AtomicBool {
     }
 }
 
-/// Appends the record.
+/// Appends the record. The file is opened first: the way to it needs most of the stack, and the line a part of it.
 pub fn append(record: &Record) -> Outcome {
-    with_line(record, append_line)
-}
-
-/// Opens the file only when the line is there: it is written at once.
-fn append_line(line: &[u8]) -> Outcome {
     match open() {
-        Ok(file) => write(file, line),
+        Ok(file) => with_line(record, |line| write(file, line)),
         Err(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR) => Outcome::Lost,
         Err(_) => Outcome::Absent,
     }
 }
 
+#[inline(never)]
 fn write(file: sys::Fd, line: &[u8]) -> Outcome {
     let torn = torn();
     let end_of_torn: &[u8] = if torn.swap(false, Relaxed) { b"\n" } else { b"" };

@@ -51,10 +51,9 @@ pub fn with_memory<T>(use_it: impl FnOnce(&mut Message) -> T) -> Option<T> {
 }
 
 /// Passes the record to `use_line` as a line with a line feed, in the format that the settings choose; [`Outcome::Lost`]
-/// if there is no memory for it. (The line is there before anything is opened: what that needs of the stack is not needed
-/// at the same time.)
+/// if there is no memory for it.
 #[inline(never)]
-pub fn with_line(record: &Record, use_line: fn(&[u8]) -> Outcome) -> Outcome {
+pub fn with_line(record: &Record, use_line: impl FnOnce(&[u8]) -> Outcome) -> Outcome {
     let use_memory = |line: &mut Message| {
         push(line, record);
         line.push('\n');

@@ -9,9 +9,15 @@ use nopipe_sys as sys;
 
 const KIND: c_int = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 
+/// A socket of this kind. If none can be had (systemd's RestrictAddressFamilies= refuses AF_UNIX with EAFNOSUPPORT), the
+/// listener is out of reach, which ECONNREFUSED stands for: [`outcome`] takes the kernel's errors for those of the sending.
+fn socket(kind: c_int) -> sys::Result<sys::Fd> {
+    sys::socket(libc::AF_UNIX, kind | KIND).map_err(|_| libc::ECONNREFUSED)
+}
+
 /// Sends a datagram to the listener at `address`, a struct sockaddr_un.
 pub fn send_datagram(message: &[u8], address: &[u8]) -> sys::Result<()> {
-    let socket = sys::socket(libc::AF_UNIX, libc::SOCK_DGRAM | KIND)?;
+    let socket = socket(libc::SOCK_DGRAM)?;
     after_sending(socket, |socket| sys::send_to(socket, message, address))
 }
 
@@ -19,7 +25,7 @@ pub fn send_datagram(message: &[u8], address: &[u8]) -> sys::Result<()> {
 /// socket is still ours comes right before it. Between these two calls another thread can still close it, and a client on
 /// a unix socket can get its number. (TCP and pipes refuse the call.)
 pub fn send_stream(message: &[u8], address: &[u8]) -> sys::Result<()> {
-    let socket = sys::socket(libc::AF_UNIX, libc::SOCK_STREAM | KIND)?;
+    let socket = socket(libc::SOCK_STREAM)?;
     let own = sys::fstat(socket.raw())?;
     after_sending(socket, |socket| {
         sys::connect(socket, address)?;
