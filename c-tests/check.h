@@ -221,7 +221,7 @@ UNUSED static struct connection dead_tcp(const char *family)
 }
 
 /* The `expect` line for a connection from dead_tcp(), and further fields that it must have. */
-#define expect_dead(c, call, more)                                                                             \
+#define expect_dead(c, call, more)                                                                                         \
 	say("expect transport=tcp cause=closed errno=EPIPE peer=%s local=%s fd=%d delivered=%d undelivered=%d call=%s %s", \
 	    (c)->peer, (c)->local, (c)->fd, DELIVERED, LOST, call, more)
 

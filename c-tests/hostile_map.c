@@ -44,7 +44,8 @@ static void serve_but_reads(int fuse)
 				.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096};
 			answer(fuse, head, 0, &init, sizeof init);
 		} else if (head->opcode == FUSE_LOOKUP) {
-			struct fuse_entry_out entry = {.nodeid = 2, .attr_valid = 60, .entry_valid = 60, .attr = attributes(2)};
+			struct fuse_entry_out entry = {
+				.nodeid = 2, .attr_valid = 60, .entry_valid = 60, .attr = attributes(2)};
 			answer(fuse, head, 0, &entry, sizeof entry);
 		} else if (head->opcode == FUSE_GETATTR) {
 			struct fuse_attr_out attr = {.attr_valid = 60, .attr = attributes(head->nodeid)};

@@ -15,11 +15,9 @@
 #define ARGUMENT(n) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (n)))
 
 /* The call `number` is allowed if its argument `n` is `value`; any other value kills. Keeps the number loaded. */
-#define ALLOW_IF(number, n, value)                                          \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 4),                \
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(n)),            \
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1),         \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),               \
+#define ALLOW_IF(number, n, value)                                                                                \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 4), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(n)),     \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 
 static void seal_without_flags(void)

@@ -70,8 +70,8 @@ int main(int argc, char **argv)
 	living.fd = dead.fd;
 	deliver(&living, DELIVERED);
 	leave_by_reset(&living);
-	say("expect transport=tcp cause=reset errno=ECONNRESET peer=%s local=%s fd=%d delivered=%d call=%s", living.peer,
-	    living.local, living.fd, DELIVERED, call->logged);
+	say("expect transport=tcp cause=reset errno=ECONNRESET peer=%s local=%s fd=%d delivered=%d call=%s",
+	    living.peer, living.local, living.fd, DELIVERED, call->logged);
 	CHECK_FAILS(call->run(living.fd, bytes, 10), ECONNRESET);
 	return 0;
 }

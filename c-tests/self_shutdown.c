@@ -26,7 +26,8 @@ int main(int argc, char **argv)
 		int fd = socket(AF_INET, SOCK_DGRAM, 0);
 		CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&address, length) == 0);
 		CHECK(shutdown(fd, SHUT_RDWR) == 0);
-		say("expect transport=udp cause=self-shutdown errno=EPIPE peer=127.0.0.1:9 fd=%d call=%s", fd, call->logged);
+		say("expect transport=udp cause=self-shutdown errno=EPIPE peer=127.0.0.1:9 fd=%d call=%s", fd,
+		    call->logged);
 		CHECK_FAILS(call->run(fd, text, sizeof text), EPIPE);
 		return 0;
 	}

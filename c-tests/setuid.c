@@ -56,8 +56,16 @@ static void build_machine(const char *library)
 
 static void attack(const char *kind)
 {
-	static char *plain[] = {"NOPIPE_LOG=file:" PLANTED, "OTHER=1", "NOPIPE_LEVEL=debug", "NOPIPE_LEVEL=debug", "NOPIPE_EMPTY=",
-				"NOPIPE_", "XNOPIPE_LOG=2", "NOPIPE_BARE", "NOPIPE=3", NULL};
+	static char *plain[] = {"NOPIPE_LOG=file:" PLANTED,
+				"OTHER=1",
+				"NOPIPE_LEVEL=debug",
+				"NOPIPE_LEVEL=debug",
+				"NOPIPE_EMPTY=",
+				"NOPIPE_",
+				"XNOPIPE_LOG=2",
+				"NOPIPE_BARE",
+				"NOPIPE=3",
+				NULL};
 	static char *text[] = {"NOPIPE_LOG=file:" PLANTED, "NOPIPE_TEXT=root::0:0::/:/bin/sh", "OTHER=1", NULL};
 	pid_t child = fork();
 	CHECK(child >= 0);

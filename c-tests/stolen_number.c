@@ -45,7 +45,6 @@ static int look(const struct seccomp_data *data)
 	return 0;
 }
 
-
 static void start_with_thief(char **argv)
 {
 	struct sock_filter filter[] = {
@@ -85,8 +84,8 @@ int main(int argc, char **argv)
 	CHECK(argc >= 2);
 	char text[2048], *kind = argv[1];
 	if (strcmp(argv[argc - 1], "watched") != 0)
-		start_with_thief((char *[]){argv[0], kind, argc > 2 ? argv[2] : "watched", argc > 2 ? "watched" : NULL,
-					    NULL});
+		start_with_thief(
+			(char *[]){argv[0], kind, argc > 2 ? argv[2] : "watched", argc > 2 ? "watched" : NULL, NULL});
 	is_closed = strcmp(kind, "closed") == 0;
 	if (is_closed)
 		living = living_connection(argv[2]);

@@ -88,7 +88,8 @@ static void in_mprotect(void)
 /* SIGUSR1 comes at once whenever a file's mode is changed in the folder: fcntl(2), F_NOTIFY. */
 static void in_fchmod(void)
 {
-	int folder = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), file = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int folder = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    file = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	CHECK(folder >= 0 && file >= 0);
 	CHECK(dup2(file, 0) == 0);
 	c = dead_tcp("v4");

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	int error = strcmp(kind, "refused") == 0 || strcmp(kind, "fastopen") == 0 ? ECONNREFUSED
 		    : strcmp(kind, "progress") == 0                               ? EINPROGRESS
 		    : strcmp(kind, "pointer") == 0                                ? EFAULT
-									          : EPERM;
+										  : EPERM;
 	int is_fastopen = strcmp(kind, "fastopen") == 0;
 	if (strcmp(kind, "unmapped") == 0) {
 		connect_unmapped();

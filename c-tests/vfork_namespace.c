@@ -26,7 +26,8 @@ static void be_process_1(const char *kind)
 	if (child == 0) {
 		if (syscall(SYS_getpid) != 1)
 			_exit(FAILED);
-		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = strcmp(kind, "handles") == 0 ? handler : SIG_IGN}, NULL);
+		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = strcmp(kind, "handles") == 0 ? handler : SIG_IGN},
+			  NULL);
 		if (strcmp(kind, "fails") == 0 && (write(c.fd, "x", 1) != -1 || errno != EPIPE))
 			_exit(FAILED);
 		_exit(0);

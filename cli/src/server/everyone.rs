@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_partly_anothers_is_not_own() {
+    fn a_process_that_is_partly_foreign_is_not_own() {
         let own_with = |users: &[u32]| {
             let users = users.to_vec();
             answer(

@@ -134,7 +134,7 @@ fn warn_of_absence() {
     }
 }
 
-/// The name of an error with which a log file cannot be opened, open(2); EPERM is also what [`file`] says of a file that
+/// The name of an error with which a log file cannot be opened, open(2); EPERM is also what [`mod@file`] says of a file that
 /// somebody else may have chosen.
 fn name_of(error: c_int) -> Option<&'static str> {
     Some(match error {

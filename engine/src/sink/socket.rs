@@ -39,14 +39,14 @@ pub fn send_stream(message: &[u8], address: &[u8]) -> sys::Result<()> {
 
 fn after_sending(socket: sys::Fd, send: impl FnOnce(&sys::Fd) -> sys::Result<usize>) -> sys::Result<()> {
     let sent = send(&socket).map(drop);
-    if sent.is_err_and(is_anothers) {
+    if sent.is_err_and(is_foreign) {
         socket.forget();
     }
     sent
 }
 
 /// Whether the error says that the number is not our socket any more.
-fn is_anothers(error: c_int) -> bool {
+fn is_foreign(error: c_int) -> bool {
     matches!(
         error,
         libc::EBADF
@@ -65,7 +65,7 @@ pub fn outcome(error: c_int) -> Outcome {
     match error {
         // The listener's queue is full.
         libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EMSGSIZE | libc::EINTR => Outcome::Lost,
-        _ if is_anothers(error) => Outcome::Lost,
+        _ if is_foreign(error) => Outcome::Lost,
         _ => Outcome::Absent,
     }
 }
