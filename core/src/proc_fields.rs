@@ -4,6 +4,8 @@
 /// A line's beginning, colon included, and the base of its digits (2 to 16).
 pub type Field = (&'static str, u32);
 
+/// The process that traces a process, ptrace(2); 0: none does. In `status`.
+pub const TRACER: Field = ("TracerPid:", 10);
 /// The real user id of a process; the first of four on that line of `status`.
 pub const UID: Field = ("Uid:", 10);
 /// The signals that a process ignores: bit 0 is signal 1. In `status`.

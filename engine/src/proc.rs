@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_IN_PATH;
 use nopipe_core::line::Line;
-use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, UID, WRITE_BYTES};
+use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, TRACER, UID, WRITE_BYTES};
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
@@ -65,6 +65,11 @@ pub fn status(pid: c_int) -> Option<Status> {
 pub fn written_to_storage() -> Option<u64> {
     let [bytes] = fields(sys::getpid(), "io", [WRITE_BYTES]);
     bytes
+}
+
+/// Whether a debugger or strace traces the calling process, or that cannot be known.
+pub fn may_be_traced() -> bool {
+    fields(sys::getpid(), "status", [TRACER]) != [Some(0)]
 }
 
 fn fields<const N: usize>(pid: c_int, name: &str, fields: [Field; N]) -> [Option<u64>; N] {

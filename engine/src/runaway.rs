@@ -293,7 +293,9 @@ fn is_blind_worker(channel: &Channel, pace: &Pace) -> bool {
         return false;
     };
     let is_quick = pace.is_slow || pace.failures >= DEFAULT_LIMIT;
-    does_nothing_else(channel, pace)
+    // Under strace each failure takes a hundred times as long, and what is finite may last.
+    !proc::may_be_traced()
+        && does_nothing_else(channel, pace)
         && match is_quick {
             true => role.is_alone(channel),
             false => role.has_nothing_open(channel),
