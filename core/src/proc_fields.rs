@@ -55,17 +55,29 @@ impl<const N: usize> ProcFields<N> {
             match self.state {
                 State::Elsewhere => {
                     if byte != b'\n' {
-                        let Some(end) = rest.iter().position(|&b| b == b'\n') else {
+                        let Some(end) = end_of_line(rest) else {
                             return;
                         };
                         rest = rest.get(end + 1..).unwrap_or(&[]);
                     }
                     self.state = LINE;
                 }
+                // Most lines end here.
+                State::Name(0, _) if byte != b'\n' && !self.begins_with(byte) => self.state = State::Elsewhere,
                 State::Name(at, alike) => self.state = self.after_name(at, alike, byte),
                 State::Value(index, number) => self.state = self.after_value(index, number, byte),
             }
         }
+    }
+
+    /// Whether any field does.
+    #[inline(always)]
+    fn begins_with(&self, byte: u8) -> bool {
+        let mut begins = false;
+        for (name, _) in &self.fields {
+            begins |= name.as_bytes().first() == Some(&byte);
+        }
+        begins
     }
 
     fn after_name(&self, at: usize, alike: u8, byte: u8) -> State {
@@ -114,9 +126,37 @@ impl<const N: usize> ProcFields<N> {
     }
 }
 
+/// Where the first newline is. Eight bytes at once: a program's start waits for it.
+fn end_of_line(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const NEWLINES: u64 = ONES * b'\n' as u64;
+    let (words, _) = bytes.as_chunks::<8>();
+    // The lowest byte that is zero after the exclusive or gets its top bit: Warren, Hacker's Delight, 6-1.
+    let has_newline = |word: &[u8; 8]| {
+        let zero = u64::from_le_bytes(*word) ^ NEWLINES;
+        zero.wrapping_sub(ONES) & !zero & (ONES << 7) != 0
+    };
+    let from = words.iter().position(has_newline).unwrap_or(words.len()) * 8;
+    let at = bytes.get(from..)?.iter().position(|&b| b == b'\n')?;
+    Some(from + at)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_newline() {
+        for length in 0..40 {
+            let mut text = vec![b'\x0b'; length];
+            assert_eq!(end_of_line(&text), None);
+            for at in (0..length).rev() {
+                text[at] = b'\n';
+                assert_eq!(end_of_line(&text), Some(at));
+            }
+        }
+        assert_eq!(end_of_line(b"\x8a\x0b\xff\x00\x80\x8a\x01\x09\x8a\n"), Some(9));
+    }
 
     /// In one piece, and byte by byte.
     fn read<const N: usize>(fields: [Field; N], text: &str) -> [Option<u64>; N] {

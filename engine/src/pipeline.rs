@@ -183,7 +183,7 @@ impl Relative {
     fn look_into(pid: c_int, status: &proc::Status) -> Look {
         match proc::maps_library(pid) {
             Some(true) if is_concerned(pid) => Look::Protected,
-            None if status.catches_sigpipe && pid > 1 && status.uid == u64::from(sys::getuid()) => Look::Hidden,
+            None if status.catches_sigpipe && pid > 1 && proc::uid(pid) == Some(sys::getuid().into()) => Look::Hidden,
             _ => Look::Unprotected,
         }
     }

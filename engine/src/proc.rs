@@ -39,11 +39,9 @@ pub fn maps_library(pid: c_int) -> Option<bool> {
     })
 }
 
-/// What `/proc/PID/status` says, which everybody may read.
+/// What `/proc/PID/status` says of SIGPIPE; everybody may read it.
 #[derive(Clone, Copy)]
 pub struct Status {
-    /// The real user id.
-    pub uid: u64,
     /// Whether it ignores SIGPIPE.
     pub ignores_sigpipe: bool,
     /// Whether it has a handler for SIGPIPE.
@@ -52,12 +50,17 @@ pub struct Status {
 
 /// The status of process `pid`; `None` if there is no such process, or none that we can see.
 pub fn status(pid: c_int) -> Option<Status> {
-    let [uid, ignored, caught] = fields(pid, "status", [UID, SIG_IGN, SIG_CGT]);
+    let [ignored, caught] = fields(pid, "status", [SIG_IGN, SIG_CGT]);
     Some(Status {
-        uid: uid?,
         ignores_sigpipe: ignored? & sys::SIGPIPE_MASK != 0,
         catches_sigpipe: caught? & sys::SIGPIPE_MASK != 0,
     })
+}
+
+/// The real user id of process `pid`; `None` if there is no such process, or none that we can see.
+pub fn uid(pid: c_int) -> Option<u64> {
+    let [uid] = fields(pid, "status", [UID]);
+    uid
 }
 
 /// Bytes that the calling process, its dead threads and its reaped children have caused to be written to storage; `None`
