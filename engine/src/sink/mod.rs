@@ -13,9 +13,10 @@ use crate::{config, page};
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 use line::Outcome;
-use log::kv::Source;
+use log::kv::{Error, Key, Source, VisitSource};
 use log::{Log, Metadata, Record};
-use nopipe_core::event::{Notice, Priority, Stamp};
+use nopipe_core::event::{PRIORITY, Priority};
+use nopipe_core::line::Line;
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
 use nopipe_core::time::rfc3339;
@@ -23,6 +24,7 @@ use nopipe_sys as sys;
 
 /// Counts what became of an event's line (a notice about the library itself is not an event). The counts that a lost
 /// line would have shown are kept for the next line.
+#[inline(never)]
 fn account(record: &Record, outcome: &Outcome) {
     let get = |key: &str| record.key_values().get(key.into());
     let is_event = get("cause").is_some();
@@ -96,42 +98,61 @@ fn warn_of_absence() {
     {
         return;
     }
-    let (value, error) = match settings.log {
-        settings::Log::File => (settings.file.as_str(), file::open().err().and_then(name_of)),
-        log => (log.word(), None),
-    };
-    let facts = [
-        ("setting", "NOPIPE_LOG"),
-        ("value", value),
-        ("errno", error.unwrap_or_default()),
-    ];
-    let facts = match (&facts, error) {
-        ([known @ .., _], None) => known,
-        (all, _) => all.as_slice(),
-    };
-    let (seconds, nanoseconds) = sys::clock_realtime();
-    let notice = Notice {
-        // The counts are for the log's own next line.
-        stamp: Stamp {
-            pid: sys::getpid(),
-            tid: sys::gettid(),
-            program: config::program(),
-            time: rfc3339(seconds, nanoseconds),
-            suppressed: 0,
-            dropped: 0,
-        },
-        priority: Priority::Warning,
-        facts,
-        numbers: &[],
-    };
-    let source: &dyn Source = &notice;
-    let record = Record::builder()
-        .level(Priority::Warning.level())
-        .target("libnopipe: the log takes no lines")
-        .key_values(&source)
-        .build();
-    if !matches!(next_best(&record), Outcome::Written) {
+    if !matches!(write_elsewhere(&Missing::found_out()), Outcome::Written) {
         family().log_is_missed.store(false, Relaxed);
+    }
+}
+
+#[inline(never)]
+fn write_elsewhere(missing: &Missing) -> Outcome {
+    let source: &dyn Source = missing;
+    next_best(
+        &Record::builder()
+            .level(Priority::Warning.level())
+            .target("libnopipe: the log takes no lines")
+            .key_values(&source)
+            .build(),
+    )
+}
+
+/// Which log takes no line, and why. The counts of suppressed and dropped lines are left for the log's own next line.
+struct Missing {
+    value: &'static str,
+    error: Option<&'static str>,
+    time: Line<32>,
+}
+
+impl Missing {
+    #[inline(never)]
+    fn found_out() -> Self {
+        let settings = config::settings();
+        let (value, error) = match settings.log {
+            settings::Log::File => (settings.file.as_str(), file::open().err().and_then(name_of)),
+            log => (log.word(), None),
+        };
+        let (seconds, nanoseconds) = sys::clock_realtime();
+        Missing {
+            value,
+            error,
+            time: rfc3339(seconds, nanoseconds),
+        }
+    }
+}
+
+impl Source for Missing {
+    #[inline(never)]
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
+        pair(PRIORITY, (Priority::Warning as u64).into())?;
+        pair("setting", "NOPIPE_LOG".into())?;
+        pair("value", self.value.into())?;
+        if let Some(error) = self.error {
+            pair("errno", error.into())?;
+        }
+        pair("pid", (sys::getpid() as u64).into())?;
+        pair("tid", (sys::gettid() as u64).into())?;
+        pair("program", config::program().into())?;
+        pair("time", self.time.as_str().into())
     }
 }
 
