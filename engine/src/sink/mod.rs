@@ -13,9 +13,10 @@ use crate::{config, page};
 use core::ffi::c_int;
 use core::sync::atomic::Ordering::Relaxed;
 use line::Outcome;
-use log::kv::Source;
+use log::kv::{Error, Key, Source, VisitSource};
 use log::{Log, Metadata, Record};
-use nopipe_core::event::{Notice, Priority, Stamp};
+use nopipe_core::event::{PRIORITY, Priority};
+use nopipe_core::line::Line;
 use nopipe_core::settings;
 use nopipe_core::stats::Counter;
 use nopipe_core::time::push_rfc3339;
@@ -97,40 +98,59 @@ fn warn_of_absence() {
     {
         return;
     }
-    let (value, error) = match settings.log {
-        settings::Log::File => (settings.file.as_str(), file::open().err().and_then(name_of)),
-        log => (log.word(), None),
-    };
-    let facts = [
-        ("setting", "NOPIPE_LOG"),
-        ("value", value),
-        ("errno", error.unwrap_or_default()),
-    ];
-    let facts = match (&facts, error) {
-        ([known @ .., _], None) => known,
-        (all, _) => all.as_slice(),
-    };
-    let (seconds, nanoseconds) = sys::clock_realtime();
-    // The counts are for the log's own next line.
-    let mut stamp = Stamp::new();
-    (stamp.pid, stamp.tid) = (sys::getpid(), sys::gettid());
-    stamp.program = Some(config::program());
-    push_rfc3339(stamp.time.writer(), seconds, nanoseconds);
-    let notice = Notice {
-        stamp: &stamp,
-        priority: Priority::Warning,
-        message: "libnopipe: the log takes no lines",
-        facts,
-        numbers: &[],
-    };
-    let source: &dyn Source = &notice;
-    let record = Record::builder()
-        .level(Priority::Warning.level())
-        .target(notice.message)
-        .key_values(&source)
-        .build();
-    if !matches!(next_best(&record), Outcome::Written) {
+    if !matches!(write_elsewhere(&Missing::found_out()), Outcome::Written) {
         family().log_is_missed.store(false, Relaxed);
+    }
+}
+
+#[inline(never)]
+fn write_elsewhere(missing: &Missing) -> Outcome {
+    let source: &dyn Source = missing;
+    next_best(
+        &Record::builder()
+            .level(Priority::Warning.level())
+            .target("libnopipe: the log takes no lines")
+            .key_values(&source)
+            .build(),
+    )
+}
+
+/// Which log takes no line, and why. The counts of suppressed and dropped lines are left for the log's own next line.
+struct Missing {
+    value: &'static str,
+    error: Option<&'static str>,
+    time: Line<32>,
+}
+
+impl Missing {
+    #[inline(never)]
+    fn found_out() -> Self {
+        let settings = config::settings();
+        let (value, error) = match settings.log {
+            settings::Log::File => (settings.file.as_str(), file::open().err().and_then(name_of)),
+            log => (log.word(), None),
+        };
+        let (seconds, nanoseconds) = sys::clock_realtime();
+        let mut time = Line::new();
+        push_rfc3339(time.writer(), seconds, nanoseconds);
+        Missing { value, error, time }
+    }
+}
+
+impl Source for Missing {
+    #[inline(never)]
+    fn visit<'kvs>(&'kvs self, to: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        let mut pair = |key, value| to.visit_pair(Key::from_str(key), value);
+        pair(PRIORITY, (Priority::Warning as u64).into())?;
+        pair("setting", "NOPIPE_LOG".into())?;
+        pair("value", self.value.into())?;
+        if let Some(error) = self.error {
+            pair("errno", error.into())?;
+        }
+        pair("pid", (sys::getpid() as u64).into())?;
+        pair("tid", (sys::gettid() as u64).into())?;
+        pair("program", config::program().into())?;
+        pair("time", self.time.as_str().into())
     }
 }
 
