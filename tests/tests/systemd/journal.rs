@@ -18,7 +18,7 @@ use crate::unit::{PROGRAM, SERVER, Unit};
 pub const PEER_VANISHED: &str = "MESSAGE_ID=5b3f4d2a9c1e4e7f8a6d0b9c7e5f3a21";
 
 /// Matches the lines that the library logs about itself.
-const NOTICE: &str = "MESSAGE_ID=c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
+pub const NOTICE: &str = "MESSAGE_ID=c0d7a94e6b2f4f0c9e8b1a3d5f7c2e64";
 
 /// The fields of a TCP peer's event. `errno` is there twice, as a name and as a number.
 const TCP_FIELDS: [&str; 17] = [
