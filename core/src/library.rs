@@ -3,12 +3,11 @@
 /// The file name under which the library is built, installed and preloaded; also its SONAME.
 pub const LIBRARY: &str = "libnopipe.so";
 
-/// [`LIBRARY`] as the end of a path: for a search of `/proc/PID/maps` as plain bytes, see proc_pid_maps(5).
-pub const LIBRARY_IN_PATH: [u8; LIBRARY.len() + 1] = {
-    let mut path = [b'/'; LIBRARY.len() + 1];
-    let (_, name) = path.split_at_mut(1);
-    name.copy_from_slice(LIBRARY.as_bytes());
-    path
+/// [`LIBRARY`] as bytes: for a search of `/proc/PID/maps` and `/proc/PID/environ`.
+pub const LIBRARY_BYTES: [u8; LIBRARY.len()] = {
+    let mut bytes = [0; LIBRARY.len()];
+    bytes.copy_from_slice(LIBRARY.as_bytes());
+    bytes
 };
 
 /// Whether a mapped file is the library, by the last part of its path as `/proc/PID/maps` shows it.
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_path() {
-        assert_eq!(LIBRARY_IN_PATH, *b"/libnopipe.so");
+    fn as_bytes() {
+        assert_eq!(LIBRARY_BYTES, *b"libnopipe.so");
     }
 }

@@ -8,6 +8,8 @@ pub type Field = (&'static str, u32);
 pub const TRACER: Field = ("TracerPid:", 10);
 /// The real user id of a process; the first of four on that line of `status`.
 pub const UID: Field = ("Uid:", 10);
+/// Code that is not the program's own, mostly of shared libraries, in KiB. In `status`.
+pub const VM_LIB: Field = ("VmLib:", 10);
 /// The signals that a process ignores: bit 0 is signal 1. In `status`.
 pub const SIG_IGN: Field = ("SigIgn:", 16);
 /// The signals that a process has handlers for, in the same form. In `status`.

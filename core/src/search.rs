@@ -20,12 +20,13 @@ impl<const N: usize> Needle<N> {
         Needle { text: *text, skip }
     }
 
-    /// Whether the needle occurs in `bytes`.
-    pub fn is_in(&self, bytes: &[u8]) -> bool {
-        let mut at = 0;
+    /// Whether the needle occurs in `bytes`, right after one of the bytes in `before`.
+    pub fn is_in_after(&self, before: &[u8], bytes: &[u8]) -> bool {
+        let mut at = 1;
         while let Some(window) = bytes.get(at..at + N) {
             let last = window.last().copied().unwrap_or(0);
-            if self.text.last() == Some(&last) && window == self.text {
+            let is_it = self.text.last() == Some(&last) && window == self.text;
+            if is_it && bytes.get(at - 1).is_some_and(|byte| before.contains(byte)) {
                 return true;
             }
             at += usize::from(self.skip.get(usize::from(last)).copied().unwrap_or(1));
@@ -38,10 +39,10 @@ impl<const N: usize> Needle<N> {
 mod tests {
     use super::*;
 
-    const NEEDLE: Needle<5> = Needle::new(b"/ab/a");
+    const NEEDLE: Needle<4> = Needle::new(b"ab/a");
 
     fn naive(bytes: &[u8]) -> bool {
-        bytes.windows(5).any(|window| window == b"/ab/a")
+        bytes.windows(5).any(|window| window == b"/ab/a" || window == b"bab/a")
     }
 
     #[test]
@@ -49,17 +50,18 @@ mod tests {
         // All texts of ten letters out of three.
         for number in 0..3_usize.pow(10) {
             let text: Vec<u8> = (0..10).map(|i| b"/ab"[number / 3_usize.pow(i) % 3]).collect();
-            assert_eq!(NEEDLE.is_in(&text), naive(&text), "{text:?}");
+            assert_eq!(NEEDLE.is_in_after(b"/b", &text), naive(&text), "{text:?}");
         }
     }
 
     #[test]
     fn short_and_long() {
-        assert!(!NEEDLE.is_in(b"") && !NEEDLE.is_in(b"/ab/") && NEEDLE.is_in(b"/ab/a"));
+        let is_in = |bytes: &[u8]| NEEDLE.is_in_after(b"/", bytes);
+        assert!(!is_in(b"") && !is_in(b"/ab/") && !is_in(b"ab/a") && is_in(b"/ab/a") && !is_in(b"bab/a"));
         let mut long = vec![b'/'; 10_000];
-        assert!(!NEEDLE.is_in(&long));
+        assert!(!is_in(&long));
         long.extend(b"ab/a");
-        assert!(NEEDLE.is_in(&long));
-        assert!(Needle::new(b"x").is_in(b"aax"));
+        assert!(is_in(&long));
+        assert!(Needle::new(b"x").is_in_after(b"a", b"aax"));
     }
 }

@@ -15,6 +15,10 @@
 //! library is at work the kernel has a handler for SIGPIPE, or ignores it because the program does. If neither is so, the
 //! search ends. Only else the memory map is read, which can be very long.
 //!
+//! An exec takes the handler away until the new program has started up. bash's `head < <(zcat f)` makes zcat from the child
+//! that becomes head, at the same moment. So a process whose environment names the library is looked at for some
+//! milliseconds, until it has a handler.
+//!
 //! The map may be hidden from us. A parent that has a handler and our own user id dropped its privileges; if we do not
 //! lead a session, it is most probably the server: native. Whenever else in doubt (another user's, one that ignores
 //! SIGPIPE, init, outside our pid namespace, no /proc): survive.
@@ -27,6 +31,11 @@ use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::*};
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Pipes, reduced};
 use nopipe_sys as sys;
+
+/// How often, at intervals of a millisecond, a process is looked at that seems to be in the middle of an exec; and how
+/// many of these looks are for one whose environment is not there yet.
+const LOOKS: u32 = 10;
+const EARLY_LOOKS: u32 = 2;
 
 /// No pipeline has that many generations.
 const GENERATIONS: usize = 64;
@@ -173,10 +182,19 @@ impl Relative {
     }
 
     fn of(pid: c_int) -> Self {
-        let look = match proc::status(pid) {
-            Some(status) if status.catches_sigpipe || status.ignores_sigpipe => Self::look_into(pid, &status),
-            _ => Look::Unprotected,
-        };
+        for look in 0..LOOKS {
+            match proc::status(pid) {
+                Some(status) if status.catches_sigpipe || status.ignores_sigpipe => {
+                    let look = Self::look_into(pid, &status);
+                    return Relative { pid, look };
+                }
+                Some(_) if proc::may_be_loading_library(pid, look < EARLY_LOOKS) && is_concerned(pid) => {
+                    sys::sleep_ms(1);
+                }
+                _ => break,
+            }
+        }
+        let look = Look::Unprotected;
         Relative { pid, look }
     }
 

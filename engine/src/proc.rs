@@ -2,14 +2,14 @@
 
 use core::ffi::{CStr, c_int};
 use nopipe_core::fdinfo;
-use nopipe_core::library::LIBRARY_IN_PATH;
+use nopipe_core::library::LIBRARY_BYTES;
 use nopipe_core::line::Line;
-use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, TRACER, UID, WRITE_BYTES};
+use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, TRACER, UID, VM_LIB, WRITE_BYTES};
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
 
-static NEEDLE: Needle<{ LIBRARY_IN_PATH.len() }> = Needle::new(&LIBRARY_IN_PATH);
+static NEEDLE: Needle<{ LIBRARY_BYTES.len() }> = Needle::new(&LIBRARY_BYTES);
 
 /// Bytes read at once. Little, because some callers run in a handler on a small stack.
 const PIECE: usize = 256;
@@ -17,20 +17,50 @@ const PIECE: usize = 256;
 /// Whether process `pid` has mapped a file with this library's name; `None` if we cannot look into it, such as a parent
 /// in another pid namespace (0).
 pub fn maps_library(pid: c_int) -> Option<bool> {
-    const KEPT: usize = LIBRARY_IN_PATH.len() - 1;
-    with_file(pid, "maps", |file| {
+    names_library(pid, "maps").map(|named| named == Named::Yes)
+}
+
+/// Whether process `pid` may be in the middle of an exec, and have this library soon: its environment names it, and the
+/// program has a loader. While the kernel still sets the new program up, its environment looks empty (fs/exec.c,
+/// fs/proc/base.c): that counts where `is_early`.
+pub fn may_be_loading_library(pid: c_int, is_early: bool) -> bool {
+    match names_library(pid, "environ") {
+        // A static program has no library, only the kernel's vDSO: 8 KiB. The dynamic loader alone has over 100.
+        Some(Named::Yes) => fields(pid, "status", [VM_LIB]) >= [Some(64)],
+        Some(Named::Empty) => is_early,
+        _ => false,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Yes,
+    No,
+    /// The file is empty.
+    Empty,
+}
+
+/// Whether `/proc/PID/name` has this library's name in it, in a path or a list; `None` if we cannot look.
+#[inline(never)]
+fn names_library(pid: c_int, name: &str) -> Option<Named> {
+    let before = b"/=: ";
+    /// The name, and the byte before it.
+    const KEPT: usize = LIBRARY_BYTES.len();
+    with_file(pid, name, |file| {
         // The end of each piece is kept in front of the next one, because the name may lie across the two.
         let mut buffer = [0; KEPT + PIECE];
+        let mut at_end = Named::Empty;
         loop {
             let (_, piece) = buffer.split_at_mut_checked(KEPT)?;
             let read = match sys::read(file, piece) {
-                Ok(0) => return Some(false),
+                Ok(0) => return Some(at_end),
                 Ok(read) => read,
                 Err(_) => return None,
             };
-            if NEEDLE.is_in(buffer.get(..KEPT + read)?) {
-                return Some(true);
+            if NEEDLE.is_in_after(before, buffer.get(..KEPT + read)?) {
+                return Some(Named::Yes);
             }
+            at_end = Named::No;
             for i in 0..KEPT {
                 let moved = *buffer.get(read + i)?;
                 *buffer.get_mut(i)? = moved;
@@ -193,4 +223,46 @@ fn with_file<T>(pid: c_int, name: &str, work: impl FnOnce(&sys::Fd) -> Option<T>
     let path = path_of(pid, name);
     let path = CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
     sys::with_signals_blocked(|| work(&sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+
+    /// A program that waits, with nothing in its environment but `variables`.
+    fn waiting(variables: &[(&str, &str)]) -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("30").env_clear().envs(variables.iter().copied());
+        command.spawn().unwrap()
+    }
+
+    fn may_be_loading(variables: &[(&str, &str)], is_early: bool) -> bool {
+        let mut child = waiting(variables);
+        let pid = child.id().cast_signed();
+        // The child is this test program until its exec; then it has no arguments for a moment.
+        while std::fs::read(format!("/proc/{pid}/cmdline")).unwrap() != *b"sleep\x0030\0" {
+            std::thread::yield_now();
+        }
+        let answer = may_be_loading_library(pid, is_early);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        answer
+    }
+
+    #[test]
+    fn in_the_middle_of_an_exec() {
+        for list in [
+            "/none/libnopipe.so",
+            "/none/a.so:/none/libnopipe.so",
+            "/none/libnopipe.so /none/a.so",
+        ] {
+            assert!(may_be_loading(&[("LD_PRELOAD", list)], false), "{list}");
+        }
+        assert!(!may_be_loading(&[("LD_PRELOAD", "/none/xlibnopipe.so")], true));
+        assert!(!may_be_loading(&[("A", "b")], true));
+        assert!(may_be_loading(&[], true));
+        assert!(!may_be_loading(&[], false));
+        assert!(!may_be_loading_library(c_int::MAX, true));
+    }
 }
