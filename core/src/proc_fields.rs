@@ -1,4 +1,4 @@
-//! Numbers out of a file of `/proc` that has a line for each: `SigCgt:` in `/proc/PID/status`, proc_pid_status(5);
+//! Numbers out of a file of `/proc` that has a line for each: `VmLib:` in `/proc/PID/status`, proc_pid_status(5);
 //! `write_bytes:` in `/proc/PID/io`, proc_pid_io(5).
 
 /// A line's beginning, colon included, and the base of its digits (2 to 16).
@@ -10,10 +10,6 @@ pub const TRACER: Field = ("TracerPid:", 10);
 pub const UID: Field = ("Uid:", 10);
 /// Code that is not the program's own, mostly of shared libraries, in KiB. In `status`.
 pub const VM_LIB: Field = ("VmLib:", 10);
-/// The signals that a process ignores: bit 0 is signal 1. In `status`.
-pub const SIG_IGN: Field = ("SigIgn:", 16);
-/// The signals that a process has handlers for, in the same form. In `status`.
-pub const SIG_CGT: Field = ("SigCgt:", 16);
 /// Bytes that a process, with its dead threads and its reaped children, has caused to be written to storage. In `io`.
 pub const WRITE_BYTES: Field = ("write_bytes:", 10);
 
@@ -159,6 +155,9 @@ mod tests {
         }
         assert_eq!(end_of_line(b"\x8a\x0b\xff\x00\x80\x8a\x01\x09\x8a\n"), Some(9));
     }
+
+    const SIG_IGN: Field = ("SigIgn:", 16);
+    const SIG_CGT: Field = ("SigCgt:", 16);
 
     /// In one piece, and byte by byte.
     fn read<const N: usize>(fields: [Field; N], text: &str) -> [Option<u64>; N] {

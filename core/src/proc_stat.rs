@@ -1,21 +1,29 @@
-//! `/proc/PID/stat`, proc_pid_stat(5): a process's parent, and when it was started.
+//! `/proc/PID/stat`, proc_pid_stat(5): a process's parent, and which signals it ignores and catches.
 //!
 //! One line of fields with a blank between. The second is the program's name in parentheses, which may hold blanks,
 //! parentheses and anything else; all that comes after it is numbers, and one letter. So the last `)` ends the name.
+//!
+//! The two sets of signals are "obsolete" because they have no room for real-time signals. For the others they are what
+//! `status` has, in a fifth of the bytes: a program's start waits for them. Everybody may read them (fs/proc/array.c).
 
 /// The field of this number, as proc_pid_stat(5) counts.
 const PARENT: u32 = 4;
-const START_TIME: u32 = 22;
+const IGNORED: u32 = 33;
+const CAUGHT: u32 = 34;
 
-/// Reads the line byte by byte: it may come in pieces, and none of it is kept.
+/// The fields that are read, by their numbers' bits.
+const WANTED: u64 = 1 << PARENT | 1 << IGNORED | 1 << CAUGHT;
+
+/// Reads the line in pieces; none of it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcStat {
-    /// The field that the next byte belongs to; 0 before the name has ended.
-    field: u32,
+    /// The bit of the field that the next byte belongs to; 0 before the name has ended, and far to the right.
+    field: u64,
     /// Its digits so far; `None` if it is no number, or too large.
     number: Option<u64>,
     parent: Option<u64>,
-    start_time: Option<u64>,
+    ignored: Option<u64>,
+    caught: Option<u64>,
 }
 
 impl ProcStat {
@@ -26,37 +34,46 @@ impl ProcStat {
             field: 0,
             number: None,
             parent: None,
-            start_time: None,
+            ignored: None,
+            caught: None,
         }
     }
 
-    /// The next byte.
-    pub fn push(&mut self, byte: u8) {
-        match byte {
-            // The end of the name, as far as can be known now.
-            b')' => {
-                *self = ProcStat {
-                    field: 2,
-                    ..Self::new()
+    /// The next piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            match byte {
+                // The end of the name, as far as can be known now.
+                b')' => {
+                    *self = ProcStat {
+                        field: 1 << 2,
+                        ..Self::new()
+                    }
                 }
-            }
-            _ if self.field == 0 => {}
-            b' ' => {
-                match self.field {
-                    PARENT => self.parent = self.number,
-                    START_TIME => self.start_time = self.number,
-                    _ => {}
+                b' ' => self.end_field(),
+                _ if self.field & WANTED == 0 => {}
+                b'0'..=b'9' => {
+                    let times_ten = self.number.and_then(|number| number.checked_mul(10));
+                    self.number = times_ten.and_then(|number| number.checked_add(u64::from(byte - b'0')));
                 }
-                self.field = self.field.saturating_add(1);
-                // The kernel writes no empty field; one would read as 0.
-                self.number = Some(0);
+                _ => self.number = None,
             }
-            b'0'..=b'9' => {
-                let times_ten = self.number.and_then(|number| number.checked_mul(10));
-                self.number = times_ten.and_then(|number| number.checked_add(u64::from(byte - b'0')));
-            }
-            _ => self.number = None,
         }
+    }
+
+    fn end_field(&mut self) {
+        const IS_PARENT: u64 = 1 << PARENT;
+        const IS_IGNORED: u64 = 1 << IGNORED;
+        const IS_CAUGHT: u64 = 1 << CAUGHT;
+        match self.field {
+            IS_PARENT => self.parent = self.number,
+            IS_IGNORED => self.ignored = self.number,
+            IS_CAUGHT => self.caught = self.number,
+            _ => {}
+        }
+        self.field <<= 1;
+        // The kernel writes no empty field; one would read as 0.
+        self.number = Some(0);
     }
 
     /// Field 4, ppid; `None` if it was not read whole, or if the process has no parent in our pid namespace (0).
@@ -64,10 +81,15 @@ impl ProcStat {
         i32::try_from(self.parent?).ok().filter(|&pid| pid > 0)
     }
 
-    /// Field 22, starttime: when the process was started, in clock ticks (sysconf(_SC_CLK_TCK)) since boot; `None` if it
-    /// was not read whole. Two processes that had the same number differ in it.
-    pub fn start_time(&self) -> Option<u64> {
-        self.start_time
+    /// Field 33, sigignore: the signals below 32 that the process ignores, bit 0 for signal 1; `None` if it was not read
+    /// whole.
+    pub fn ignored(&self) -> Option<u64> {
+        self.ignored
+    }
+
+    /// Field 34, sigcatch: the signals that it has handlers for, in the same form.
+    pub fn caught(&self) -> Option<u64> {
+        self.caught
     }
 }
 
@@ -75,15 +97,19 @@ impl ProcStat {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> (Option<i32>, Option<u64>) {
-        let mut stat = ProcStat::new();
-        line.bytes().for_each(|byte| stat.push(byte));
-        (stat.parent(), stat.start_time())
+    /// The parent, and the signals that are ignored and caught. In one piece, and byte by byte.
+    fn read(line: &str) -> (Option<i32>, Option<u64>, Option<u64>) {
+        let (mut whole, mut pieces) = (ProcStat::new(), ProcStat::new());
+        whole.push(line.as_bytes());
+        line.as_bytes().chunks(1).for_each(|byte| pieces.push(byte));
+        let values = |stat: &ProcStat| (stat.parent(), stat.ignored(), stat.caught());
+        assert_eq!(values(&whole), values(&pieces), "{line:?}");
+        values(&whole)
     }
 
     /// Linux 6.18, the fields after the name.
     const REST: &str = " S 4711 890 890 0 -1 4194304 163 0 0 0 0 0 0 0 20 0 1 0 123456789 2625536 459 \
-        18446744073709551615 94 95 14 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 96 97 98 14 14 14 14 0\n";
+        18446744073709551615 94 95 14 0 0 0 0 4096 1073745919 0 0 0 17 1 0 0 0 0 0 96 97 98 14 14 14 14 0\n";
 
     #[test]
     fn whatever_the_name_holds() {
@@ -101,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(&format!("890 ({name}){REST}")),
-                (Some(4711), Some(123_456_789)),
+                (Some(4711), Some(0x1000), Some(0x4000_0fff)),
                 "{name:?}"
             );
         }
@@ -110,9 +136,11 @@ mod tests {
     #[test]
     fn of_this_process() {
         let line = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let (parent, start_time) = read(&line);
+        let (parent, ignored, caught) = read(&line);
         assert_eq!(parent, Some(std::os::unix::process::parent_id().cast_signed()));
-        assert!(start_time.unwrap() > 0);
+        // The standard library has a handler for SIGSEGV, and ignores SIGPIPE.
+        let (ignored, caught) = (ignored.unwrap(), caught.unwrap());
+        assert_eq!((caught >> 10 & 1, caught >> 12 & 1, ignored >> 12 & 1), (1, 0, 1));
     }
 
     #[test]
@@ -121,8 +149,9 @@ mod tests {
         let behind = |text: &str| line.find(text).unwrap() + text.len();
         for length in 0..line.len() {
             let parent = (length > behind(" 4711")).then_some(4711);
-            let start_time = (length > behind(" 123456789")).then_some(123_456_789);
-            assert_eq!(read(&line[..length]), (parent, start_time), "{length}");
+            let ignored = (length > behind(" 4096 ") - 1).then_some(0x1000);
+            let caught = (length > behind(" 1073745919")).then_some(0x4000_0fff);
+            assert_eq!(read(&line[..length]), (parent, ignored, caught), "{length}");
         }
     }
 

@@ -11,7 +11,7 @@
 //! * a process that has the library, but not this pipe as its own stdout or stderr, has made the pipeline: native;
 //! * a process that has both has inherited the pipe itself: its parent decides.
 //!
-//! Whether a process has the library: `/proc/PID/status` comes first, which all may read, and which is cheap. Where the
+//! Whether a process has the library: `/proc/PID/stat` comes first, which all may read, and which is cheap. Where the
 //! library is at work the kernel has a handler for SIGPIPE, or ignores it because the program does. If neither is so, the
 //! search ends. Only else the memory map is read, which can be very long.
 //!
@@ -97,7 +97,7 @@ pub fn start() {
     let mut parent = None;
     for (fd, inherited) in (1..).zip(&INHERITED) {
         let Some(pipe) = fifo(fd) else { continue };
-        let parent = parent.get_or_insert_with(Relative::parent);
+        let parent = parent.get_or_insert_with(Relative::of_self);
         inherited.set(&pipe, 0, made_by_protected(&pipe, parent));
     }
 }
@@ -129,7 +129,7 @@ fn found(pipe: &sys::Stat) -> bool {
 
 /// Whether the parent is a program that this library works in.
 pub fn parent_is_protected() -> bool {
-    Relative::parent().look == Look::Protected
+    Relative::of_self().look == Look::Protected
 }
 
 fn fifo(fd: c_int) -> Option<sys::Stat> {
@@ -152,7 +152,7 @@ fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
         if !proc::has_as_stdio(relative.pid, pipe) {
             return true;
         }
-        match proc::parent_of(relative.pid) {
+        match relative.parent {
             Some(pid) => relative = Relative::of(pid),
             None => return false,
         }
@@ -165,6 +165,7 @@ fn made_by_protected(pipe: &sys::Stat, parent: &Relative) -> bool {
 struct Relative {
     pid: c_int,
     look: Look,
+    parent: Option<c_int>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,7 +178,7 @@ enum Look {
 }
 
 impl Relative {
-    fn parent() -> Self {
+    fn of_self() -> Self {
         Self::of(sys::getppid())
     }
 
@@ -185,8 +186,11 @@ impl Relative {
         for look in 0..LOOKS {
             match proc::status(pid) {
                 Some(status) if status.catches_sigpipe || status.ignores_sigpipe => {
-                    let look = Self::look_into(pid, &status);
-                    return Relative { pid, look };
+                    return Relative {
+                        pid,
+                        look: Self::look_into(pid, &status),
+                        parent: status.parent,
+                    };
                 }
                 Some(_) if proc::may_be_loading_library(pid, look < EARLY_LOOKS) && is_concerned(pid) => {
                     sys::sleep_ms(1);
@@ -194,8 +198,11 @@ impl Relative {
                 _ => break,
             }
         }
-        let look = Look::Unprotected;
-        Relative { pid, look }
+        Relative {
+            pid,
+            look: Look::Unprotected,
+            parent: None,
+        }
     }
 
     fn look_into(pid: c_int, status: &proc::Status) -> Look {

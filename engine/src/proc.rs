@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_BYTES;
 use nopipe_core::line::Line;
-use nopipe_core::proc_fields::{Field, ProcFields, SIG_CGT, SIG_IGN, TRACER, UID, VM_LIB, WRITE_BYTES};
+use nopipe_core::proc_fields::{Field, ProcFields, TRACER, UID, VM_LIB, WRITE_BYTES};
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
@@ -69,21 +69,25 @@ fn names_library(pid: c_int, name: &str) -> Option<Named> {
     })
 }
 
-/// What `/proc/PID/status` says of SIGPIPE; everybody may read it.
+/// What `/proc/PID/stat` says of a process; everybody may read it.
 #[derive(Clone, Copy)]
 pub struct Status {
     /// Whether it ignores SIGPIPE.
     pub ignores_sigpipe: bool,
     /// Whether it has a handler for SIGPIPE.
     pub catches_sigpipe: bool,
+    /// Its parent; `None` if it has none that we can see.
+    pub parent: Option<c_int>,
 }
 
 /// The status of process `pid`; `None` if there is no such process, or none that we can see.
 pub fn status(pid: c_int) -> Option<Status> {
-    let [ignored, caught] = fields(pid, "status", [SIG_IGN, SIG_CGT]);
+    let mut stat = ProcStat::new();
+    for_each_piece(pid, "stat", |piece| stat.push(piece));
     Some(Status {
-        ignores_sigpipe: ignored? & sys::SIGPIPE_MASK != 0,
-        catches_sigpipe: caught? & sys::SIGPIPE_MASK != 0,
+        ignores_sigpipe: stat.ignored()? & sys::SIGPIPE_MASK != 0,
+        catches_sigpipe: stat.caught()? & sys::SIGPIPE_MASK != 0,
+        parent: stat.parent(),
     })
 }
 
@@ -126,13 +130,6 @@ pub fn has_as_stdio(pid: c_int, pipe: &sys::Stat) -> bool {
         let there = CStr::from_bytes_with_nul(path.as_bytes()).map(sys::stat);
         matches!(there, Ok(Ok(stat)) if stat.dev == pipe.dev && stat.ino == pipe.ino)
     })
-}
-
-/// The parent of process `pid`; `None` if it has none that we can see, or there is no such process.
-pub fn parent_of(pid: c_int) -> Option<c_int> {
-    let mut stat = ProcStat::new();
-    for_each_byte(pid, "stat", |byte| stat.push(byte));
-    stat.parent()
 }
 
 /// Whether process `pid` waits and cannot be interrupted (state D in `/proc/PID/stat`), as the caller of vfork(2) does
@@ -206,16 +203,21 @@ fn path_of(pid: c_int, name: &str) -> Line<40> {
     path
 }
 
-/// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
-pub fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
+/// Calls `f` with the first half kilobyte of `/proc/PID/name`, in pieces.
+fn for_each_piece(pid: c_int, name: &str, mut f: impl FnMut(&[u8])) {
     with_file(pid, name, |file| {
         let mut buffer = [0; PIECE];
         for _ in 0..512 / PIECE {
             let read = sys::read(file, &mut buffer).ok().filter(|&read| read > 0)?;
-            buffer.iter().take(read).for_each(|&b| f(b));
+            f(buffer.get(..read)?);
         }
         Some(())
     });
+}
+
+/// Calls `f` with each byte of the first half kilobyte of `/proc/PID/name`.
+pub fn for_each_byte(pid: c_int, name: &str, mut f: impl FnMut(u8)) {
+    for_each_piece(pid, name, |piece| piece.iter().for_each(|&byte| f(byte)));
 }
 
 /// Opens `/proc/PID/name` for `work`. With signals blocked: a handler that leaves by longjmp would leave it open.

@@ -338,11 +338,11 @@ pub fn proc_stat(bytes: &[u8]) {
         })
     };
     let mut stat = ProcStat::new();
-    bytes.iter().for_each(|&byte| stat.push(byte));
+    bytes.chunks(7).for_each(|piece| stat.push(piece));
     let parent = number(4).and_then(|pid| i32::try_from(pid).ok()).filter(|&pid| pid > 0);
     assert_eq!(
-        (stat.parent(), stat.start_time()),
-        (parent, number(22)),
+        (stat.parent(), stat.ignored(), stat.caught()),
+        (parent, number(33), number(34)),
         "{}",
         lossy(bytes)
     );
