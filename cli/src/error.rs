@@ -4,24 +4,26 @@ use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
 
-/// The exit statuses, the same for every subcommand. clap itself exits with 2 when the command line is wrong.
+/// The exit statuses, the same for every subcommand. clap itself exits with 2 as well when the command line is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub enum Exit {
-    Other = 1,
-    NotFound = 3,
-    NotPermitted = 4,
-    NotLoaded = 5,
-    OtherVersion = 6,
-    NoSystemd = 7,
-    Refused = 8,
-    Unanswered = 9,
+    Other,
+    Usage,
+    NotFound,
+    NotPermitted,
+    NotLoaded,
+    OtherVersion,
+    NoSystemd,
+    Refused,
+    Unanswered,
+    WouldChange,
 }
 
 impl Exit {
-    /// All of them.
-    pub const ALL: [Exit; 8] = [
+    /// All that a process which reads another one's memory may end with.
+    pub const ALL: [Exit; 9] = [
         Exit::Other,
+        Exit::Usage,
         Exit::NotFound,
         Exit::NotPermitted,
         Exit::NotLoaded,
@@ -31,10 +33,26 @@ impl Exit {
         Exit::Unanswered,
     ];
 
+    /// The number.
+    pub const fn status(self) -> u8 {
+        match self {
+            Exit::Other => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::NotPermitted => 4,
+            Exit::NotLoaded => 5,
+            Exit::OtherVersion => 6,
+            Exit::NoSystemd => 7,
+            Exit::Refused => 8,
+            Exit::Unanswered | Exit::WouldChange => 9,
+        }
+    }
+
     /// The one with this number; [`Exit::Other`] if there is none.
     pub fn from_status(status: u64) -> Exit {
         let mut all = Self::ALL.into_iter();
-        all.find(|&exit| exit as u64 == status).unwrap_or(Exit::Other)
+        all.find(|&exit| u64::from(exit.status()) == status)
+            .unwrap_or(Exit::Other)
     }
 }
 
@@ -50,7 +68,7 @@ Exit status:
   6  the library in that process has another version of the counters
   7  systemd is not running, or does not answer
   8  refused: the unit would be worse off, or would not start
-  9  the process's memory could not be read in time";
+  9  the process's memory could not be read in time; dropin --check: something would change";
 
 /// Why a subcommand failed: a message for standard error, and the exit status.
 #[derive(Debug)]

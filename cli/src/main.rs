@@ -7,7 +7,8 @@
 //! | [`render`] | counters as text, as JSON and for Prometheus |
 //! | [`server`] | a running process seen from outside: whether it maps the library, its counters |
 //! | [`library`] | finds `libnopipe.so` and judges the file |
-//! | [`program`] | whether a program loads a preloaded library at all |
+//! | [`program`] | what a command really runs, and whether that loads a preloaded library at all |
+//! | [`setting`] | settings of the library on the command line |
 //! | [`output`] | standard output and standard error; names made visible |
 //! | [`error`] | errors and exit statuses |
 //!
@@ -28,6 +29,7 @@ mod output;
 mod program;
 mod render;
 mod server;
+mod setting;
 mod systemd;
 
 use std::process::ExitCode;
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
-            ExitCode::from(error.exit as u8)
+            ExitCode::from(error.exit.status())
         }
     }
 }

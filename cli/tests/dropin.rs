@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use nopipe_tests::run::{End, Outcome, run};
-use nopipe_tests::scratch_dir;
 use nopipe_tests::suite::{Need, Row, Suite};
+use nopipe_tests::{Profile, library, scratch_dir};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,6 +33,33 @@ const TESTS: &[Row<fn()>] = &[
         ANALYZE,
         force_installs_despite_a_hindrance,
     ),
+    (
+        "dropin: what the library does not fit is refused",
+        &[],
+        what_does_not_fit_is_refused,
+    ),
+    (
+        "dropin: SIGPIPE stays ignored where nothing is proved",
+        &[],
+        sigpipe_stays_ignored_where_nothing_is_proved,
+    ),
+    ("dropin: several units, one reload", ANALYZE, several_units),
+    (
+        "dropin: --check, --list, --remove --all",
+        ANALYZE,
+        check_list_remove_all,
+    ),
+    ("dropin: --set", &[], settings),
+    (
+        "dropin: parts of the system and patterns are refused",
+        &[],
+        parts_of_the_system,
+    ),
+    (
+        "dropin: a unit's own preload, changed since",
+        ANALYZE,
+        own_preload_changed_since,
+    ),
     ("dropin: failures", &[], failures),
 ];
 
@@ -52,11 +79,15 @@ impl Systemd {
         fs::create_dir_all(unit.parent().unwrap()).unwrap();
         fs::write(&unit, format!("[Service]\nExecStart=/bin/sleep 60\n{service}")).unwrap();
         let shown = format!(
-            "Id=game.service\nLoadState=loaded\nFragmentPath={}\n{shown}",
-            unit.display()
+            "Id=game.service\nLoadState=loaded\nFragmentPath={}\n{shown}\n{}",
+            unit.display(),
+            match shown.contains("ExecStart=") {
+                true => "",
+                false => "ExecStart={ path=/bin/sleep ; argv[]=/bin/sleep 60 ; ignore_errors=no }",
+            }
         );
         systemd.systemctl(&format!("cat <<'END'\n{shown}\nEND"));
-        fs::write(systemd.path("libnopipe.so"), "").unwrap();
+        fs::copy(&library(Profile::Release).path, systemd.path("libnopipe.so")).unwrap();
         systemd
     }
 
@@ -82,16 +113,22 @@ impl Systemd {
     }
 
     fn nopipe(&self, args: &[&str]) -> Outcome {
+        let library = self.path("libnopipe.so");
+        self.dropin_command(&[&["game", "--library", library.to_str().unwrap()], args].concat())
+    }
+
+    /// `nopipe dropin --user` with these arguments.
+    fn dropin_command(&self, args: &[&str]) -> Outcome {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_nopipe"));
-        command.args(["dropin", "game", "--user"]).args(args);
+        command.args(["dropin", "--user"]).args(args);
         command
             .env("PATH", path)
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_RUNTIME_DIR", self.0.path());
         // A scratch folder is closed to other users, and `--install` refuses a library that not every user can read.
         fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        run(command.arg("--library").arg(self.path("libnopipe.so")), PATIENCE).unwrap()
+        run(&mut command, PATIENCE).unwrap()
     }
 }
 
@@ -171,6 +208,228 @@ fn force_installs_despite_a_hindrance() {
     let systemd = with_hindrance();
     assert_eq!(systemd.nopipe(&["--install", "--force"]).end, End::Exit(0));
     assert!(systemd.dropin().exists());
+}
+
+/// A unit that runs this command.
+fn running(command: &str) -> Systemd {
+    let path = command.split(' ').next().unwrap();
+    Systemd::with_unit(
+        "",
+        &format!("Type=simple\nRestart=no\nExecStart={{ path={path} ; argv[]={command} ; ignore_errors=no }}"),
+    )
+}
+
+/// A copy of /bin/sleep with the byte at `at` changed.
+fn sleep_with(name: &str, at: usize, byte: u8) -> (TempDir, String) {
+    let folder = scratch_dir("dropin");
+    let path = folder.path().join(name);
+    let mut data = fs::read("/bin/sleep").unwrap();
+    data[at] = byte;
+    fs::write(&path, data).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn what_does_not_fit_is_refused() {
+    // e_machine, elf(5), of an aarch64 program.
+    let (_folder, foreign) = sleep_with("foreign", 18, 183);
+    let clearing = format!("/usr/bin/env -i {}", "/bin/sleep");
+    for (command, why) in [
+        (foreign.as_str(), "a program for aarch64"),
+        (clearing.as_str(), "empty environment"),
+    ] {
+        let systemd = running(command);
+        let outcome = systemd.nopipe(&["--install"]);
+        assert_eq!(outcome.end, End::Exit(8), "{command}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(why), "{command}: {}", outcome.stderr);
+        assert!(!systemd.dropin().exists());
+    }
+    let systemd = running("/bin/sleep 60");
+    for wrong in ["/etc/passwd", "/bin/sleep"] {
+        let outcome = systemd.dropin_command(&["game", "--install", "--library", wrong]);
+        assert_eq!(outcome.end, End::Exit(8), "{wrong}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("not libnopipe.so"), "{}", outcome.stderr);
+        assert!(!systemd.dropin().exists());
+    }
+}
+
+fn sigpipe_stays_ignored_where_nothing_is_proved() {
+    let folder = scratch_dir("dropin");
+    let script = folder.path().join("start.sh");
+    fs::write(&script, "#!/bin/sh\nexec /opt/game\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let missing = folder.path().join("missing");
+    let ignores = |systemd: &Systemd, args: &[&str]| {
+        let outcome = systemd.nopipe(args);
+        assert_eq!(outcome.end, End::Exit(0), "{}", outcome.stderr);
+        assert!(outcome.stdout.contains("LD_PRELOAD="));
+        !outcome.stdout.lines().any(|line| line == "IgnoreSIGPIPE=no")
+    };
+    for path in [&script, &missing] {
+        let systemd = running(path.to_str().unwrap());
+        assert!(ignores(&systemd, &[]), "{}", path.display());
+        assert!(!ignores(&systemd, &["--force"]));
+    }
+    for command in [
+        "/bin/sleep 60",
+        "/usr/bin/env A=1 /bin/sleep 60",
+        "/usr/bin/nice -n 5 /bin/sleep 60",
+    ] {
+        let systemd = running(command);
+        assert!(!ignores(&systemd, &[]), "{command}");
+        assert!(ignores(&systemd, &["--observe"]), "{command}");
+    }
+}
+
+/// Two units, each with its own name.
+fn two_units() -> Systemd {
+    let systemd = Systemd::with_unit("", "");
+    let unit = systemd.path("units/other.service");
+    fs::write(&unit, "[Service]\nExecStart=/bin/sleep 60\n").unwrap();
+    let (units, start) = (
+        systemd.path("units"),
+        "ExecStart={ path=/bin/sleep ; argv[]=/bin/sleep 60 ; ignore_errors=no }",
+    );
+    systemd.systemctl(&format!(
+        "for last; do :; done\necho \"Id=$last\"\necho LoadState=loaded\necho \"FragmentPath={}/$last\"\necho Type=simple\n\
+         echo Restart=no\necho '{start}'",
+        units.display()
+    ));
+    systemd
+}
+
+fn reloads(systemd: &Systemd) -> usize {
+    let commands = fs::read_to_string(systemd.path("commands")).unwrap_or_default();
+    commands.lines().filter(|line| line.contains("daemon-reload")).count()
+}
+
+fn several_units() {
+    let systemd = two_units();
+    let library = systemd.path("libnopipe.so");
+    let library = library.to_str().unwrap();
+    let outcome = systemd.dropin_command(&["game", "other", "--install", "--library", library]);
+    assert_eq!(outcome.end, End::Exit(0), "{}", outcome.stderr);
+    assert_eq!(
+        outcome
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("installed "))
+            .count(),
+        2
+    );
+    assert_eq!(reloads(&systemd), 1);
+    // One of them is not fit: nothing is written.
+    assert_eq!(systemd.dropin_command(&["--remove", "--all"]).end, End::Exit(0));
+    let outcome = systemd.dropin_command(&["game", "systemd-journald", "--install", "--library", library]);
+    assert_eq!(outcome.end, End::Exit(8), "{}", outcome.stderr);
+    assert!(!systemd.dropin().exists());
+}
+
+fn check_list_remove_all() {
+    let systemd = two_units();
+    let library = systemd.path("libnopipe.so");
+    let with = |args: &[&str]| systemd.dropin_command(&[args, &["--library", library.to_str().unwrap()]].concat());
+    assert_eq!(with(&["game", "other", "--check"]).end, End::Exit(9));
+    assert_eq!(systemd.dropin_command(&["--list"]).stdout, "");
+    assert_eq!(with(&["game", "--install"]).end, End::Exit(0));
+    assert_eq!(with(&["game", "--check"]).end, End::Exit(0));
+    let outcome = with(&["game", "other", "--check"]);
+    assert_eq!(outcome.end, End::Exit(9));
+    assert!(
+        outcome.stderr.contains("would change: other.service"),
+        "{}",
+        outcome.stderr
+    );
+    // Nothing changes: systemd is left alone.
+    assert_eq!(reloads(&systemd), 1);
+    assert_eq!(with(&["game", "--install"]).stdout, "unchanged game.service\n");
+    assert_eq!(reloads(&systemd), 1);
+    assert_eq!(with(&["game", "--check", "--set", "rate=5/1"]).end, End::Exit(9));
+    let listed = systemd.dropin_command(&["--list"]).stdout;
+    assert_eq!(listed, format!("game.service {}\n", systemd.dropin().display()));
+    assert_eq!(systemd.dropin_command(&["--remove", "--all"]).end, End::Exit(0));
+    assert_eq!(systemd.dropin_command(&["--list"]).stdout, "");
+    assert_eq!(
+        systemd.dropin_command(&["--remove", "--all"]).stdout,
+        "nothing to remove\n"
+    );
+    assert_eq!(reloads(&systemd), 2);
+    assert_eq!(systemd.dropin_command(&["--all"]).end, End::Exit(2));
+    assert_eq!(systemd.dropin_command(&[]).end, End::Exit(2));
+}
+
+fn settings() {
+    let systemd = running("/bin/sleep 60");
+    let printed = systemd
+        .nopipe(&["--set", "NOPIPE_RATE=5/1", "--set", "NOPIPE_LOG=file:/var/log/%p"])
+        .stdout;
+    for line in [
+        "Environment=\"NOPIPE_RATE=5/1\"",
+        "Environment=\"NOPIPE_LOG=file:/var/log/%%p\"",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+    for wrong in ["NOPIPE_RATE=x", "PATH=/bin", "NOPIPE_RATE", "NOPIPE_ONLY=a\nUser=root"] {
+        let outcome = systemd.nopipe(&["--set", wrong]);
+        assert_eq!(outcome.end, End::Exit(2), "{wrong}: {}", outcome.stderr);
+    }
+}
+
+fn parts_of_the_system() {
+    let systemd = two_units();
+    let library = systemd.path("libnopipe.so");
+    let library = library.to_str().unwrap();
+    for unit in [
+        "systemd-journald",
+        "dbus",
+        "user@1000",
+        "getty@tty1",
+        "systemd-logind.service",
+    ] {
+        let outcome = systemd.dropin_command(&[unit, "--install", "--library", library]);
+        assert_eq!(outcome.end, End::Exit(8), "{unit}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("part of the system"),
+            "{unit}: {}",
+            outcome.stderr
+        );
+    }
+    for pattern in ["ng*", "a?", "[ab]"] {
+        let outcome = systemd.dropin_command(&[pattern, "--install", "--library", library]);
+        assert_eq!(outcome.end, End::Exit(2), "{pattern}: {}", outcome.stderr);
+    }
+    assert_eq!(reloads(&systemd), 0);
+}
+
+fn own_preload_changed_since() {
+    let systemd = Systemd::with_unit(
+        "",
+        "Type=simple\nRestart=no\nEnvironment=LD_PRELOAD=/x/libnopipe.so:libold.so",
+    );
+    let ours = systemd.dropin();
+    // What systemctl cat shows: the unit preloads another library now, and our drop-in the old one still.
+    let path = systemd.path("bin/systemctl");
+    let script = fs::read_to_string(&path).unwrap();
+    let files = format!(
+        "# /units/game.service\n[Service]\nEnvironment=LD_PRELOAD=libnew.so\n\n# {}\n[Service]\nEnvironment=\"LD_PRELOAD=/x/libnopipe.so:libold.so\"",
+        ours.display()
+    );
+    fs::write(
+        &path,
+        script.replace(
+            "case $2 in\n",
+            &format!("case $2 in\ncat) cat <<'END'\n{files}\nEND\n;;\n"),
+        ),
+    )
+    .unwrap();
+    let printed = systemd.nopipe(&[]).stdout;
+    let line = format!(
+        "Environment=\"LD_PRELOAD={}:libnew.so\"",
+        systemd.path("libnopipe.so").display()
+    );
+    assert!(printed.lines().any(|printed| printed == line), "{printed}");
+    assert!(!printed.contains("libold.so"));
 }
 
 fn failures() {

@@ -132,7 +132,7 @@ fn to_answer(result: &Result<Block, Failure>) -> String {
     match result {
         Ok(block) => json!({"program": block.program, "own_pid": block.own_pid, "bytes": block.bytes}),
         Err(Failure { error, is_loaded }) => {
-            json!({"exit": error.exit as u8, "message": error.to_string(), "is_loaded": is_loaded})
+            json!({"exit": error.exit.status(), "message": error.to_string(), "is_loaded": is_loaded})
         }
     }
     .to_string()

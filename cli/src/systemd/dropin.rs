@@ -7,9 +7,26 @@ use nopipe_core::library::LIBRARY;
 use super::hindrance::Hindrance;
 use super::placement::Placement;
 use super::unit::Unit;
+use crate::setting::Setting;
+
+/// How much a drop-in sets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// LD_PRELOAD, and SIGPIPE as it is outside systemd.
+    Full,
+    /// LD_PRELOAD alone: SIGPIPE stays ignored, so the service survives without the library as it does now.
+    Observe,
+}
 
 /// The drop-in for `unit`, with comments for the admin. `user`: for the calling user's systemd.
-pub fn text(unit: &Unit, placement: &Placement, hindrances: &[Hindrance], user: bool) -> String {
+pub fn text(
+    unit: &Unit,
+    placement: &Placement,
+    hindrances: &[Hindrance],
+    form: Form,
+    settings: &[Setting],
+    user: bool,
+) -> String {
     let name = &unit.name;
     let option = if user { " --user" } else { "" };
     let mut text = format!(
@@ -29,14 +46,24 @@ pub fn text(unit: &Unit, placement: &Placement, hindrances: &[Hindrance], user: 
             "# This replaces an earlier LD_PRELOAD, so it repeats what the unit preloaded before."
         );
     }
-    let preload = [vec![placement.name.clone()], kept].concat().join(":");
-    let _ = writeln!(text, "Environment=\"LD_PRELOAD={}\"", escape(&preload));
+    let preload = [vec![placement.name.replace('%', "%%")], kept].concat().join(":");
+    let _ = writeln!(text, "Environment=\"LD_PRELOAD={}\"", quote(&preload));
+    for (name, value) in settings {
+        let _ = writeln!(text, "Environment=\"{name}={}\"", escape(value));
+    }
     if !placement.binds.is_empty() {
         text.push_str("\n# The unit has its own root: the library and the journal's socket are mounted there.\n");
         for bind in &placement.binds {
             // Not quoted: inside quotes the colon would not separate the two paths. Neither of them has a space.
             let _ = writeln!(text, "BindReadOnlyPaths={}", escape(bind));
         }
+    }
+    if form == Form::Observe {
+        text.push_str(
+            "\n# No IgnoreSIGPIPE=no: SIGPIPE stays ignored, as systemd starts every service. So without the library it lives\n\
+             # as before; what fails inside libc (a printf to a socket) is not seen by the library.\n",
+        );
+        return text;
     }
     text.push_str(
         "\n# With `yes`, the default, the service and all its children would start with SIGPIPE ignored. With `no` the\n\
@@ -57,9 +84,14 @@ pub fn text(unit: &Unit, placement: &Placement, hindrances: &[Hindrance], user: 
     text
 }
 
-/// Escapes a value for double quotes in a unit file, see systemd.syntax(7) and the specifiers in systemd.unit(5).
+/// Escapes a value for double quotes in a unit file, see systemd.syntax(7).
+fn quote(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"")
+}
+
+/// The same of a value that is no unit file's yet: it has no specifiers, systemd.unit(5).
 fn escape(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%")
+    quote(value).replace('%', "%%")
 }
 
 #[cfg(test)]
@@ -72,7 +104,7 @@ mod tests {
             name: "libnopipe.so".into(),
             binds: Vec::new(),
         };
-        let text = text(&unit, &placement, &[], false);
+        let text = text(&unit, &placement, &[], Form::Full, &[], false);
         text.lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())
             .map(String::from)

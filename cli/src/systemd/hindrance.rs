@@ -13,9 +13,19 @@ use crate::program;
 /// One option of the unit, or one fact about its files, and the effect. `Display` gives a sentence for the admin.
 #[derive(Debug)]
 pub struct Hindrance {
-    /// The library would not be loaded, or the service could be killed or fail to start. Otherwise it is only limited.
-    pub stops: bool,
+    pub effect: Effect,
     what: String,
+}
+
+/// What a hindrance does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// The library would not be loaded, or the service could be killed or fail to start.
+    Stops,
+    /// It cannot be seen whether the server loads the library.
+    Unproved,
+    /// The library can do or report less.
+    Limits,
 }
 
 impl fmt::Display for Hindrance {
@@ -25,16 +35,26 @@ impl fmt::Display for Hindrance {
 }
 
 fn stops(what: impl Into<String>) -> Hindrance {
+    let what = what.into();
     Hindrance {
-        stops: true,
-        what: what.into(),
+        effect: Effect::Stops,
+        what,
+    }
+}
+
+fn unproved(what: impl Into<String>) -> Hindrance {
+    let what = what.into();
+    Hindrance {
+        effect: Effect::Unproved,
+        what,
     }
 }
 
 fn limits(what: impl Into<String>) -> Hindrance {
+    let what = what.into();
     Hindrance {
-        stops: false,
-        what: what.into(),
+        effect: Effect::Limits,
+        what,
     }
 }
 
@@ -55,16 +75,44 @@ pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
         }
     } else {
         found.extend(hidden(unit, &library.path).map(stops));
-        found.extend(
-            unit.programs()
-                .iter()
-                .filter_map(|path| program::obstacle(path))
-                .map(stops),
-        );
+    }
+    if unit.is_set("RootImage") {
+        found.push(unproved("RootImage=: the programs in the image are not looked at"));
+    } else {
+        let root = Some(unit.property("RootDirectory")).filter(|root| !root.is_empty());
+        found.extend(programs(unit, library, Path::new(root.unwrap_or("/"))));
     }
     found.extend(system_calls(unit));
     found.extend(address_families(unit));
     found
+}
+
+/// What the programs that the unit starts do with the library.
+fn programs(unit: &Unit, library: &Library, root: &Path) -> Vec<Hindrance> {
+    let judge = |command: Vec<String>| {
+        let found = match program::look(&command, root) {
+            Ok(found) => found,
+            Err(unknown) => {
+                return Some(unproved(format!(
+                    "{unknown}: so it is not known whether it loads the library"
+                )));
+            }
+        };
+        let path = found.path.display();
+        if let Some(obstacle) = found.obstacle {
+            return Some(stops(format!("{path} {}", obstacle.says())));
+        }
+        if let Some(misfit) = library.misfit(&found.elf) {
+            return Some(stops(format!("{path} {misfit}")));
+        }
+        let first = found.through.first().unwrap_or(&found.path).display();
+        found.is_shell.then(|| {
+            unproved(format!(
+                "{first} is run by a shell, which loads the library; it is not known whether the server that it starts does"
+            ))
+        })
+    };
+    unit.commands().into_iter().filter_map(judge).collect()
 }
 
 /// What overrides the drop-in's `Environment=`.

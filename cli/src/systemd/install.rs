@@ -9,18 +9,44 @@ use super::manager::Manager;
 use crate::error::{Error, Result};
 
 /// systemd reads drop-ins in the order of their names, and the last one wins.
-const FILE_NAME: &str = "zz-nopipe.conf";
+pub const FILE_NAME: &str = "zz-nopipe.conf";
 
-/// Writes the drop-in of the service `unit` and reloads systemd. Returns the file's path.
+/// Whether the drop-in of the service `unit` is there with this text.
+pub fn is_installed(manager: &Manager, unit: &str, text: &str) -> Result<bool> {
+    match fs::read(path(&manager.folder()?, unit)) {
+        Ok(there) => Ok(there == text.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::of_file(&path(&manager.folder()?, unit))(error)),
+    }
+}
+
+/// Writes the drop-in of the service `unit`. systemd must be told to read it. Returns the file's path.
 pub fn install(manager: &Manager, unit: &str, text: &str) -> Result<PathBuf> {
-    let path = write(&manager.folder()?, unit, text)?;
-    manager.reload()?;
-    Ok(path)
+    write(&manager.folder()?, unit, text)
+}
+
+/// The services that have a drop-in, and its path, in the order of their names.
+pub fn installed(manager: &Manager) -> Result<Vec<(String, PathBuf)>> {
+    let folder = manager.folder()?;
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::of_file(&folder)(error)),
+    };
+    let unit = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        let unit = name.to_str()?.strip_suffix(".d")?.to_owned();
+        let path = path(&folder, &unit);
+        path.is_file().then_some((unit, path))
+    };
+    let mut found: Vec<_> = entries.filter_map(unit).collect();
+    found.sort();
+    Ok(found)
 }
 
 /// What [`remove`] found.
 pub enum Removal {
-    /// It was at this path, and systemd was reloaded.
+    /// It was at this path. systemd must be told.
     Removed(PathBuf),
     /// There is no file at this path.
     NothingThere(PathBuf),
@@ -38,7 +64,6 @@ pub fn remove(manager: &Manager, unit: &str) -> Result<Removal> {
         // This fails if the folder holds other drop-ins.
         let _ = fs::remove_dir(folder);
     }
-    manager.reload()?;
     Ok(Removal::Removed(path))
 }
 

@@ -44,12 +44,14 @@ impl Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::elf::Target;
 
     #[test]
     fn a_root_of_its_own() {
         let library = Library {
             name: LIBRARY.into(),
             path: "/usr/lib/libnopipe.so".into(),
+            target: Target { bits: 64, machine: 62 },
         };
         let plain = Placement::in_unit(&library, &Unit::parse("Id=a.service\nRootDirectory=\n"));
         assert_eq!((plain.name.as_str(), plain.binds.len()), (LIBRARY, 0));

@@ -1,10 +1,10 @@
 //! A unit's properties, as `systemctl show` prints them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use nopipe_core::library::LIBRARY;
 
+use super::install;
 use super::manager::Manager;
 use crate::error::{Error, Exit, Result};
 
@@ -18,6 +18,7 @@ const PROPERTIES: &[&str] = &[
     "Environment",
     "EnvironmentFiles",
     "UnsetEnvironment",
+    "StandardInput",
     "ExecStart",
     "RootDirectory",
     "RootImage",
@@ -38,7 +39,14 @@ const PROPERTIES: &[&str] = &[
 /// Fails with [`Exit::NotFound`] if `name` is no name of a unit, or the name of another type of unit.
 pub fn full_name(name: &str) -> Result<String> {
     let refuse = |why| Err(Error::new(Exit::NotFound, format!("{name}: {why}")));
-    if name.is_empty() || name.contains('/') || name.starts_with('-') {
+    if name.contains(['*', '?', '[', ']']) {
+        return Err(Error::new(
+            Exit::Usage,
+            format!("{name}: a pattern is not accepted: name each unit (systemctl list-units '{name}' shows them)"),
+        ));
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(is_name) {
         return refuse("not the name of a unit");
     }
     const OTHER_TYPES: &[&str] = &[
@@ -62,11 +70,38 @@ pub fn full_name(name: &str) -> Result<String> {
     })
 }
 
+/// Services of the system itself, which log or start everything else. What goes wrong there takes the machine along.
+const SYSTEM: &[&str] = &[
+    "dbus",
+    "dbus-broker",
+    "init",
+    "polkit",
+    "user@",
+    "user-runtime-dir@",
+    "getty@",
+    "serial-getty@",
+    "console-getty",
+    "container-getty@",
+    "autovt@",
+    "rescue",
+    "emergency",
+];
+
+/// Whether a service belongs to the system itself: `systemd-*`, D-Bus, logins on a terminal.
+pub fn is_system(name: &str) -> bool {
+    let stem = name.strip_suffix(".service").unwrap_or(name);
+    // An instance is its template's.
+    let stem = stem.find('@').map_or(stem, |at| &stem[..=at]);
+    stem.starts_with("systemd-") || SYSTEM.contains(&stem)
+}
+
 /// One service.
 pub struct Unit {
     pub name: String,
     properties: HashMap<String, Vec<String>>,
     manager_preload: Option<String>,
+    /// What its files set without our drop-in; `None` if they are not known.
+    own_preload: Option<Option<String>>,
 }
 
 impl Unit {
@@ -84,6 +119,11 @@ impl Unit {
         let property = format!("--property={}", PROPERTIES.join(","));
         let mut unit = Unit::parse(&manager.systemctl(&["show", &property, "--", &asked])?);
         unit.manager_preload = manager.preload();
+        // What our own drop-in sets now must not be taken for the unit's.
+        unit.own_preload = manager
+            .systemctl(&["cat", "--", &asked])
+            .ok()
+            .and_then(|files| own_preload(&files));
         // The name may have been an alias.
         unit.name = if template {
             name.to_owned()
@@ -127,6 +167,7 @@ impl Unit {
                 .unwrap_or_default(),
             properties,
             manager_preload: None,
+            own_preload: None,
         }
     }
 
@@ -149,13 +190,16 @@ impl Unit {
         !matches!(self.property(name), "" | "no" | "[not set]")
     }
 
-    /// The libraries that the unit preloads now, in their order, without any `libnopipe.so`.
+    /// The libraries that the unit preloads without our drop-in, in their order, without any `libnopipe.so`; as a unit file
+    /// has them: a percent sign is doubled, and a specifier is there.
     pub fn preloads(&self) -> Vec<String> {
-        let own = self.words("Environment").into_iter().rev();
-        let value = own
-            .filter_map(|word| Some(word.strip_prefix("LD_PRELOAD=")?.to_owned()))
-            .next();
-        let value = value.or_else(|| self.manager_preload.clone()).unwrap_or_default();
+        let in_file = |value: String| value.replace('%', "%%");
+        let value = match &self.own_preload {
+            Some(own) => own.clone(),
+            None => preload_in(&self.words("Environment")).map(in_file),
+        };
+        let value = value.or_else(|| self.manager_preload.clone().map(in_file));
+        let value = value.unwrap_or_default();
         let libraries = value.split([' ', ':']).filter(|name| !name.is_empty());
         libraries
             .filter(|name| name.rsplit('/').next() != Some(LIBRARY))
@@ -172,12 +216,19 @@ impl Unit {
             .collect()
     }
 
-    /// The programs that `ExecStart=` runs.
-    pub fn programs(&self) -> Vec<PathBuf> {
+    /// The commands that `ExecStart=` runs: the program's path, then its arguments. systemctl separates them by blanks and
+    /// does not quote them: an argument with a blank in it comes in pieces.
+    pub fn commands(&self) -> Vec<Vec<String>> {
         let commands = self.properties.get("ExecStart").into_iter().flatten();
-        commands
-            .filter_map(|command| Some(command.split_once("path=")?.1.split(" ;").next()?.into()))
-            .collect()
+        let command = |shown: &String| {
+            let path = shown.split_once("path=")?.1.split(" ;").next()?;
+            let arguments = shown
+                .split_once("argv[]=")
+                .map_or("", |(_, rest)| rest.split(" ; ").next().unwrap_or(""));
+            let arguments = arguments.split(' ').skip(1).filter(|word| !word.is_empty());
+            Some([path].into_iter().chain(arguments).map(String::from).collect())
+        };
+        commands.filter_map(command).collect()
     }
 
     /// The argument for `systemd-analyze verify`. For an instance that is the template's file, a colon and the instance.
@@ -188,6 +239,36 @@ impl Unit {
             false => format!("{path}:{}", self.name),
         }
     }
+}
+
+/// The last assignment of LD_PRELOAD among these words.
+fn preload_in(words: &[String]) -> Option<String> {
+    let mut words = words.iter().rev();
+    words
+        .find_map(|word| word.strip_prefix("LD_PRELOAD="))
+        .map(String::from)
+}
+
+/// The LD_PRELOAD that the unit's files set, as `systemctl cat` shows them one after the other, without our own; `None` if
+/// nothing is shown.
+fn own_preload(files: &str) -> Option<Option<String>> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut is_ours, mut is_shown) = (false, false);
+    // A line that ends with a backslash goes on in the next one.
+    for line in files.replace("\\\n", " ").lines() {
+        if let Some(path) = line.strip_prefix("# /") {
+            (is_ours, is_shown) = (path.ends_with(install::FILE_NAME), true);
+        }
+        let Some(value) = line.trim_start().strip_prefix("Environment=").filter(|_| !is_ours) else {
+            continue;
+        };
+        match value.trim() {
+            // An empty assignment takes back what came before, systemd.exec(5).
+            "" => words.clear(),
+            value => words.extend(shlex::split(value).unwrap_or_default()),
+        }
+    }
+    is_shown.then(|| preload_in(&words))
 }
 
 #[cfg(test)]
@@ -215,8 +296,31 @@ PrivateTmp=no
         assert_eq!(unit.words("Environment")[2], "B=two\nlines");
         assert_eq!(unit.preloads(), ["/usr/lib/libone.so", "libtwo.so"]);
         assert_eq!(unit.environment_files(), ["/etc/default/game", "/etc/game.env"]);
-        assert_eq!(unit.programs(), [PathBuf::from("/usr/bin/env")]);
+        assert_eq!(unit.commands(), [["/usr/bin/env", "game"]]);
         assert!(!unit.is_set("PrivateTmp") && !unit.is_set("RootDirectory"));
+    }
+
+    #[test]
+    fn of_the_system() {
+        for name in [
+            "systemd-journald.service",
+            "systemd-udevd.service",
+            "systemd-logind.service",
+            "dbus.service",
+            "user@1000.service",
+            "getty@tty1.service",
+            "getty@.service",
+        ] {
+            assert!(is_system(name), "{name}");
+        }
+        for name in [
+            "nginx.service",
+            "my-systemd-thing.service",
+            "game@1.service",
+            "users.service",
+        ] {
+            assert!(!is_system(name), "{name}");
+        }
     }
 
     #[test]
@@ -225,6 +329,9 @@ PrivateTmp=no
         assert_eq!(full_name("foo@1.service").unwrap(), "foo@1.service");
         for wrong in ["a/b", "", "-x", "a.socket"] {
             assert_eq!(full_name(wrong).unwrap_err().exit, Exit::NotFound);
+        }
+        for pattern in ["ng*", "a?", "[ab].service"] {
+            assert_eq!(full_name(pattern).unwrap_err().exit, Exit::Usage);
         }
     }
 
@@ -241,5 +348,21 @@ PrivateTmp=no
         let mut unit = Unit::parse("Id=a.service\nEnvironment=\n");
         unit.manager_preload = Some("libone.so".into());
         assert_eq!(unit.preloads(), ["libone.so"]);
+    }
+
+    #[test]
+    fn our_own_drop_in_is_left_out() {
+        let own = |files: &str| own_preload(files);
+        assert_eq!(own(""), None);
+        let unit =
+            "# /etc/systemd/system/a.service\n[Service]\nEnvironment=A=1 \\\n  \"LD_PRELOAD=/opt/a%%b.so two.so\"\n";
+        let ours = "\n# /etc/systemd/system/a.service.d/zz-nopipe.conf\n[Service]\nEnvironment=\"LD_PRELOAD=/x/libnopipe.so:old.so\"\n";
+        assert_eq!(own(&[unit, ours].concat()), Some(Some("/opt/a%%b.so two.so".into())));
+        assert_eq!(own(ours), Some(None));
+        let empty = "# /etc/systemd/system/a.service.d/b.conf\nEnvironment=\n";
+        assert_eq!(own(&[unit, empty, ours].concat()), Some(None));
+        let mut parsed = Unit::parse("Id=a.service\nEnvironment=LD_PRELOAD=old.so\n");
+        parsed.own_preload = Some(None);
+        assert_eq!(parsed.preloads(), [""; 0]);
     }
 }
