@@ -3,6 +3,7 @@
 //! To add one: a file with `Args` (clap) and `run`, a line in `mod`, in [`Command`] and in [`Cli::run`]. A subcommand
 //! does not import this module: one that needs the whole command line (completions) gets it as an argument of `run`.
 
+mod check;
 mod dropin;
 mod status;
 
@@ -22,6 +23,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Status(status::Args),
+    Check(check::Args),
     Dropin(dropin::Args),
     /// What `status` starts, see [`server::serve`]
     #[command(hide = true)]
@@ -33,6 +35,7 @@ impl Cli {
     pub fn run(&self) -> Result<()> {
         match &self.command {
             Command::Status(args) => status::run(args),
+            Command::Check(args) => check::run(args),
             Command::Dropin(args) => dropin::run(args),
             Command::ReadMemory => server::serve(),
         }

@@ -17,6 +17,9 @@ pub enum Exit {
     Refused,
     Unanswered,
     WouldChange,
+    /// The verdicts of `nopipe check`.
+    Degraded,
+    NotProtected,
 }
 
 impl Exit {
@@ -36,8 +39,8 @@ impl Exit {
     /// The number.
     pub const fn status(self) -> u8 {
         match self {
-            Exit::Other => 1,
-            Exit::Usage => 2,
+            Exit::Other | Exit::Degraded => 1,
+            Exit::Usage | Exit::NotProtected => 2,
             Exit::NotFound => 3,
             Exit::NotPermitted => 4,
             Exit::NotLoaded => 5,
@@ -83,6 +86,16 @@ impl Error {
             exit,
             message: message.into(),
         }
+    }
+
+    /// An exit status with nothing to say: standard output has said it.
+    pub fn silent(exit: Exit) -> Self {
+        Error::new(exit, "")
+    }
+
+    /// Whether there is anything to say.
+    pub fn is_silent(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// For `map_err`: any error, prefixed with what was being done.

@@ -32,15 +32,27 @@ mod server;
 mod setting;
 mod systemd;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match commands::Cli::parse().run() {
+    let cli = match commands::Cli::try_parse() {
+        Ok(cli) => cli,
+        // `check` has verdicts for small numbers: a wrong command line is EX_USAGE there, sysexits.h.
+        Err(error) if error.use_stderr() && env::args_os().nth(1).is_some_and(|name| name == "check") => {
+            let _ = error.print();
+            return ExitCode::from(64);
+        }
+        Err(error) => error.exit(),
+    };
+    match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&error);
+            if !error.is_silent() {
+                output::complain(&error);
+            }
             ExitCode::from(error.exit.status())
         }
     }

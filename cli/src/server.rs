@@ -11,7 +11,10 @@ mod image;
 mod proc;
 mod process;
 mod reader;
+mod standing;
 
 pub use everyone::{Answer, read_all};
+pub use proc::Signals;
 pub use process::{Failure, Report};
 pub use reader::{Reader, serve};
+pub use standing::{Loaded, Standing};

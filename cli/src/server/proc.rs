@@ -7,8 +7,12 @@ use nopipe_core::library;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+/// signal(7), on every CPU that we know.
+const SIGPIPE: u32 = 13;
 /// The longest file that is read whole, in bytes. `comm` has 16, `status` about 1500.
 const LARGEST: u64 = 1 << 16;
+/// As much of an environment is read: the kernel's limit for one string is 128 KiB, for all a few MiB.
+const LARGEST_ENVIRON: u64 = 8 << 20;
 /// The longest line of `maps` that is read: a path of PATH_MAX bytes, each of them escaped, and the numbers before it.
 const LONGEST_LINE: u64 = 4 * 4096 + 256;
 /// As many copies of the library are looked at in one process.
@@ -27,6 +31,20 @@ pub struct Status {
     pub own_pid: Option<u32>,
     /// It has ended, and its parent has not waited for it.
     pub is_zombie: bool,
+    /// It is a thread of the kernel.
+    pub is_kernel_thread: bool,
+    pub signals: Signals,
+    /// It is under a seccomp filter.
+    pub is_filtered: bool,
+}
+
+/// What a process does with SIGPIPE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Signals {
+    pub ignored: bool,
+    pub caught: bool,
+    /// By its first thread.
+    pub blocked: bool,
 }
 
 impl Folder {
@@ -59,6 +77,21 @@ impl Folder {
         Ok(parse_status(&self.read("status")?))
     }
 
+    /// The value of a variable as it was when the program started; the program may have changed it since.
+    pub fn variable(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let mut environ = Vec::new();
+        self.file("environ")?.take(LARGEST_ENVIRON).read_to_end(&mut environ)?;
+        let mut variables = environ.split(|&b| b == 0);
+        let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+        Ok(value.map(<[u8]>::to_vec))
+    }
+
+    /// The first argument, as the program was started with it, or as it has changed it since.
+    pub fn first_argument(&self) -> io::Result<Vec<u8>> {
+        let arguments = self.read("cmdline")?;
+        Ok(arguments.split(|&b| b == 0).next().unwrap_or(&[]).to_vec())
+    }
+
     /// Whether the process has ended.
     pub fn has_ended(&self) -> bool {
         self.status().map_or(true, |status| status.is_zombie)
@@ -89,7 +122,19 @@ fn parse_status(bytes: &[u8]) -> Status {
             .filter_map(|number| number.parse().ok())
             .collect()
     };
+    let has_sigpipe = |name: &[u8]| {
+        let set = value(name).and_then(|text| str::from_utf8(text.trim_ascii()).ok());
+        set.and_then(|set| u64::from_str_radix(set, 16).ok())
+            .is_some_and(|set| set >> (SIGPIPE - 1) & 1 == 1)
+    };
     Status {
+        signals: Signals {
+            ignored: has_sigpipe(b"SigIgn:"),
+            caught: has_sigpipe(b"SigCgt:"),
+            blocked: has_sigpipe(b"SigBlk:"),
+        },
+        is_filtered: numbers(b"Seccomp:").first().is_some_and(|&mode| mode > 0),
+        is_kernel_thread: value(b"VmSize:").is_none() && numbers(b"Kthread:").first() != Some(&0),
         users: numbers(b"Uid:"),
         // The last one is the innermost.
         own_pid: numbers(b"NSpid:").last().copied(),
@@ -161,7 +206,27 @@ mod tests {
             (status.users, status.own_pid, status.is_zombie),
             (vec![1, 2, 3, 4], Some(7), true)
         );
+        // SIGPIPE is bit 12.
+        let text = b"SigBlk:\t0000000000001000\nSigIgn:\t0000000000000fff\nSigCgt:\t000000010000f000\nSeccomp:\t2\n";
+        let status = parse_status(text);
+        let Signals {
+            ignored,
+            caught,
+            blocked,
+        } = status.signals;
+        assert_eq!(
+            (ignored, caught, blocked, status.is_filtered),
+            (false, true, true, true)
+        );
         let own = Folder::open(std::process::id().cast_signed()).unwrap();
+        assert!(!own.status().unwrap().is_kernel_thread);
+        // Rust's programs ignore SIGPIPE.
+        assert!(own.status().unwrap().signals.ignored);
+        assert_eq!(
+            own.variable("PATH").unwrap().is_some(),
+            std::env::var_os("PATH").is_some()
+        );
+        assert_eq!(own.variable("PAT").unwrap(), None);
         assert!(!own.has_ended() && own.status().unwrap().own_pid == Some(std::process::id()));
     }
 }

@@ -18,7 +18,8 @@ const PROPERTIES: &[&str] = &[
     "Environment",
     "EnvironmentFiles",
     "UnsetEnvironment",
-    "StandardInput",
+    "IgnoreSIGPIPE",
+    "MainPID",
     "ExecStart",
     "RootDirectory",
     "RootImage",
@@ -205,6 +206,14 @@ impl Unit {
             .filter(|name| name.rsplit('/').next() != Some(LIBRARY))
             .map(String::from)
             .collect()
+    }
+
+    /// Whether its LD_PRELOAD, or the manager's, names the library.
+    pub fn preloads_library(&self) -> bool {
+        let value = preload_in(&self.words("Environment")).or_else(|| self.manager_preload.clone());
+        let value = value.unwrap_or_default();
+        let mut names = value.split([' ', ':']);
+        names.any(|name| name.rsplit('/').next() == Some(LIBRARY))
     }
 
     /// The files of `EnvironmentFile=`.
