@@ -59,20 +59,6 @@ impl Exit {
     }
 }
 
-/// The table for `--help` and the man pages.
-pub const EXIT_STATUS: &str = "\
-Exit status:
-  0  success
-  1  any other error: see standard error
-  2  the command line is wrong
-  3  no such process or unit
-  4  permission denied
-  5  the library is not loaded in that process
-  6  the library in that process has another version of the counters
-  7  systemd is not running, or does not answer
-  8  refused: the unit would be worse off, or would not start
-  9  the process's memory could not be read in time; dropin --check: something would change";
-
 /// Why a subcommand failed: a message for standard error, and the exit status.
 #[derive(Debug)]
 pub struct Error {

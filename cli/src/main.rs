@@ -10,6 +10,7 @@
 //! | [`program`] | what a command really runs, and whether that loads a preloaded library at all |
 //! | [`setting`] | settings of the library on the command line |
 //! | [`output`] | standard output and standard error; names made visible |
+//! | [`page`] | what a manual page and `--help` have at their end |
 //! | [`error`] | errors and exit statuses |
 //!
 //! A module imports only from those below it in this table.
@@ -26,6 +27,7 @@ mod library;
 #[cfg(test)]
 mod man;
 mod output;
+mod page;
 mod program;
 mod render;
 mod server;

@@ -7,31 +7,50 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Exit, Result};
 use crate::library::{self, Library};
 use crate::output::print;
+use crate::page::Page;
 use crate::program;
 use crate::server::{Loaded, Signals, Standing};
 use crate::systemd::hindrance::{self, Effect};
 use crate::systemd::manager::Manager;
 use crate::systemd::unit::{self, Unit};
 
-/// The table for `--help` and the man page.
-const EXIT_STATUS: &str = "\
-Exit status:
-  0   protected, or would be: it survives, and the log says which peer vanished
-  1   degraded: it survives because SIGPIPE is ignored, and nobody is named
-  2   not protected
-  1 and 2 are verdicts. There is none with
-  3   no such program, process or service
-  4   permission denied
-  7   systemd is not running, or does not answer
-  8   the library is none
-  64  the command line is wrong";
+/// See [`Page`].
+pub const PAGE: Page = Page {
+    examples: &[
+        ("nopipe check 4711", "a running process"),
+        (
+            "nopipe check game.service",
+            "a service: its main process, or its next start",
+        ),
+        ("nopipe check /opt/game/server", "a program: would a preload reach it?"),
+        ("nopipe check env -i /opt/game/server", "a command"),
+    ],
+    exit: &[
+        (
+            0,
+            "protected, or would be: it survives, and the log says which peer vanished",
+        ),
+        (
+            1,
+            "degraded: it survives because SIGPIPE is ignored, and nobody is named",
+        ),
+        (2, "not protected"),
+        (3, "no verdict: no such program, process or service"),
+        (4, "no verdict: permission denied"),
+        (7, "no verdict: systemd is not running, or does not answer"),
+        (8, "no verdict: the file named as the library is another"),
+        (64, "no verdict: the command line is wrong"),
+    ],
+    files: &[],
+    see_also: "nopipe(1), nopipe-dropin(1), nopipe-status(1), libnopipe(7), ld.so(8)",
+};
 
 /// Say whether a program, a process or a service is protected, or would be, and why
 ///
 /// Nothing is changed, and nothing is started. A number is a process; a name with a slash, or one that is found in PATH, is
 /// a program, with its arguments; any other name is a systemd service.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = PAGE.help())]
 pub struct Args {
     /// A process ID, a program or a systemd service
     #[arg(value_name = "PID|PROGRAM|UNIT")]

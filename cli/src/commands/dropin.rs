@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::error::{EXIT_STATUS, Error, Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::library::{self, Library};
 use crate::output::{complain, print};
+use crate::page::Page;
 use crate::setting::{self, Setting};
 use crate::systemd::dropin::{self, Form};
 use crate::systemd::hindrance::{self, Effect, Hindrance};
@@ -14,6 +15,41 @@ use crate::systemd::manager::Manager;
 use crate::systemd::placement::Placement;
 use crate::systemd::unit::{self, Unit};
 use crate::systemd::verify::verify;
+
+/// See [`Page`].
+pub const PAGE: Page = Page {
+    examples: &[
+        (
+            "nopipe dropin nginx",
+            "shows the drop-in, and what in the unit stands in its way",
+        ),
+        ("nopipe dropin nginx --install", "puts it in place and reloads systemd"),
+        (
+            "nopipe dropin nginx game@.service --install --set NOPIPE_RATE=50/10",
+            "two units, with a setting",
+        ),
+        ("nopipe dropin nginx --check", "for Ansible and the like"),
+        ("nopipe dropin --remove --all", "before the library is removed"),
+    ],
+    exit: &[
+        (0, "success; also when there was nothing to remove"),
+        (1, "any other error: see standard error"),
+        (2, "the command line is wrong; a pattern instead of a unit's name"),
+        (3, "no such unit, or not a service"),
+        (4, "permission denied"),
+        (7, "systemd is not running, or does not answer"),
+        (
+            8,
+            "refused: the service would be worse off, or would not start; a part of the system; the library is another file",
+        ),
+        (9, "--check: something would change"),
+    ],
+    files: &[
+        ("/etc/systemd/system/UNIT.d/zz-nopipe.conf", "the drop-in"),
+        ("~/.config/systemd/user/UNIT.d/zz-nopipe.conf", "the same, with --user"),
+    ],
+    see_also: "nopipe(1), nopipe-check(1), nopipe-status(1), libnopipe(7), systemd.unit(5), systemd.exec(5)",
+};
 
 /// Make systemd services load the library, with a drop-in
 ///
@@ -24,7 +60,7 @@ use crate::systemd::verify::verify;
 /// A drop-in has IgnoreSIGPIPE=no only where it can be seen that the server loads the library. Elsewhere, as with
 /// --observe, SIGPIPE stays ignored: without the library the service then survives as it does now.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = PAGE.help())]
 pub struct Args {
     /// The services: nginx or nginx.service; a template: name@.service
     #[arg(value_name = "UNIT", required_unless_present_any = ["list", "all"])]

@@ -2,10 +2,35 @@
 
 use std::time::Duration;
 
-use crate::error::{EXIT_STATUS, Error, Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::output::{complain, print};
+use crate::page::Page;
 use crate::render;
 use crate::server::{Answer, Failure, Reader, Report, read_all};
+
+/// See [`Page`].
+pub const PAGE: Page = Page {
+    examples: &[
+        ("nopipe status 4711", "one process"),
+        ("nopipe status --all", "every process that has the library loaded"),
+        (
+            "nopipe status --all --prometheus > /var/lib/node_exporter/nopipe.prom",
+            "for the textfile collector",
+        ),
+    ],
+    exit: &[
+        (0, "success"),
+        (1, "any other error: see standard error"),
+        (2, "the command line is wrong"),
+        (3, "no such process"),
+        (4, "permission denied"),
+        (5, "the library is not loaded in that process"),
+        (6, "the library in that process has another version of the counters"),
+        (9, "the process's memory could not be read in time"),
+    ],
+    files: &[("/proc/PID/maps, /proc/PID/mem", "where the counters are read")],
+    see_also: "nopipe(1), nopipe-check(1), libnopipe(7), ptrace(2)",
+};
 
 /// Show the counters of running servers
 ///
@@ -13,7 +38,7 @@ use crate::server::{Answer, Failure, Reader, Report, read_all};
 /// debugger: root has it, and so has the same user where kernel.yama.ptrace_scope allows it. The servers are not
 /// disturbed.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = PAGE.help())]
 pub struct Args {
     /// The process IDs
     ///
