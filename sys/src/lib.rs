@@ -704,11 +704,27 @@ pub fn raise_sigpipe() {
 
 /// mmap(2): `length` bytes, all zero, that forked children share.
 pub fn shared_memory(length: usize) -> Result<*mut u8> {
+    map(length, libc::MAP_SHARED)
+}
+
+fn map(length: usize, kind: c_int) -> Result<*mut u8> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let flags = kind | libc::MAP_ANONYMOUS;
     // SAFETY: new memory, at an address that the kernel chooses.
     check(unsafe { raw_syscall!(number::mmap, 0, length, protection, flags, -1_isize, 0) })
         .map(core::ptr::with_exposed_provenance_mut)
+}
+
+/// The address of a new word that holds `value`, in a page that forked children do not have: madvise(MADV_DONTFORK), Linux
+/// 2.6.16. It may be read by [`bytes_before`] alone: in a child something else may be there, or nothing.
+pub fn word_unknown_to_forks(value: u64) -> Result<usize> {
+    let word = map(size_of::<u64>(), libc::MAP_PRIVATE)?.cast::<u64>();
+    // SAFETY: the page is new, and nobody else knows it.
+    unsafe {
+        check(raw_syscall!(number::madvise, word, size_of::<u64>(), libc::MADV_DONTFORK))?;
+        word.write(value);
+    }
+    Ok(word.expose_provenance())
 }
 
 /// madvise(MADV_WIPEONFORK), Linux 4.14.
