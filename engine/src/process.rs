@@ -63,19 +63,7 @@ pub extern "C" fn forked() {
 /// To be called by whoever sees a raw clone(2) return in the child. Nothing is closed: the child may share its parent's
 /// descriptors (CLONE_FILES).
 pub fn cloned() {
-    if !seccomp::is_sealed() {
-        wipe_copy();
-        if known_pid() == 0 {
-            note();
-        }
-    }
-}
-
-/// Wipes the page, if the kernel has not done it and this is a forked child that has not.
-fn wipe_copy() {
-    if has_lost_witness() {
-        page::wipe();
-    }
+    is_vfork_child();
 }
 
 /// Whether this memory is a copy of that in which the witness was called. The word's address may be another page's by now.
@@ -138,7 +126,9 @@ pub fn is_vfork_child() -> bool {
     if seccomp::is_sealed() {
         return seccomp::is_sealed_borrower();
     }
-    wipe_copy();
+    if has_lost_witness() {
+        page::wipe();
+    }
     let pid = sys::getpid();
     let parent = sys::getppid();
     let is_vfork_child = match known_pid() {
