@@ -46,10 +46,10 @@ pub enum Facts {
 pub struct Tcp {
     /// tcpi_state; `None` if TCP_INFO did not answer.
     pub state: Option<State>,
-    /// tcpi_bytes_acked; `None` if TCP_INFO did not give it.
+    /// [`TcpInfo::seen_acknowledged`](crate::tcp_info::TcpInfo::seen_acknowledged).
     pub acknowledged: Option<u64>,
-    /// SO_PEERNAME has answered.
-    pub peer_known: bool,
+    /// Whether the kernel knows a peer; `None` if it does not say: emulators and sandboxes refuse SO_PEERNAME.
+    pub peer_known: Option<bool>,
     /// A connect of this socket that failed, or did not wait, was remembered with its target.
     pub target_remembered: bool,
 }
@@ -66,7 +66,7 @@ impl Tcp {
 
     /// Whether the socket is closed, and the kernel knows no peer: a connect that waited has failed, or there was none.
     fn is_closed_without_peer(&self) -> bool {
-        self.state == Some(State::CLOSE) && !self.peer_known
+        self.state == Some(State::CLOSE) && self.peer_known == Some(false)
     }
 }
 
@@ -110,7 +110,7 @@ impl Cause {
             (_, Facts::Datagram) => Cause::SelfShutdown,
             // SO_PEERNAME goes on answering after a reset or a close. It does not where there never was a connection: no
             // connect at all, or a refused one that waited.
-            (_, Facts::Tcp(tcp)) if !tcp.peer_known => Cause::NeverConnected,
+            (_, Facts::Tcp(tcp)) if tcp.peer_known == Some(false) => Cause::NeverConnected,
             // Our FIN was sent, and the peer may well be there: tcp_shutdown in net/ipv4/tcp.c.
             (_, Facts::Tcp(tcp)) if tcp.state.is_some_and(State::is_own_shutdown) => Cause::SelfShutdown,
             // The peer closed, and answered what was written after that by RST; or it sent RST, which was reported.
@@ -248,14 +248,14 @@ mod tests {
             [None, Some(0), Some(1), Some(u64::MAX)]
                 .into_iter()
                 .flat_map(move |acknowledged| {
-                    [(false, false), (false, true), (true, false), (true, true)].map(
-                        |(peer_known, target_remembered)| Tcp {
+                    [None, Some(false), Some(true)].into_iter().flat_map(move |peer_known| {
+                        [false, true].map(|target_remembered| Tcp {
                             state,
                             acknowledged,
                             peer_known,
                             target_remembered,
-                        },
-                    )
+                        })
+                    })
                 })
         })
     }
@@ -292,7 +292,7 @@ mod tests {
             let closed = |tcp: Tcp| tcp.state == Some(State(7));
             let failed = matches!(facts, Facts::Tcp(tcp)
                 if closed(tcp) && tcp.target_remembered && tcp.acknowledged == Some(0));
-            let was_none = failed || matches!(facts, Facts::Tcp(tcp) if closed(tcp) && !tcp.peer_known);
+            let was_none = failed || matches!(facts, Facts::Tcp(tcp) if closed(tcp) && tcp.peer_known == Some(false));
             let unless = |never, cause| if never { Cause::NeverConnected } else { cause };
             assert_eq!(Cause::of(libc::ECONNRESET, &facts), unless(failed, Cause::Reset));
             assert_eq!(Cause::of(libc::ETIMEDOUT, &facts), unless(was_none, Cause::Timeout));
@@ -302,11 +302,24 @@ mod tests {
         }
     }
 
+    /// Where the kernel does not say whether there was a peer, only a connect that is known to have failed shows that there
+    /// was none.
+    #[test]
+    fn silence_about_a_peer_claims_nothing() {
+        for tcp in all_of_tcp().filter(|tcp| tcp.peer_known.is_none() && !tcp.connect_failed()) {
+            for errno in GONE {
+                assert_ne!(Cause::of(errno, &Facts::Tcp(tcp)), Cause::NeverConnected, "{tcp:?}");
+            }
+        }
+    }
+
     /// A peer that was there and is gone leaves SO_PEERNAME and its acknowledgements, so no such error is lost to
     /// `never-connected`.
     #[test]
     fn a_peer_that_was_there_has_vanished() {
-        for tcp in all_of_tcp().filter(|tcp| tcp.peer_known && tcp.acknowledged.is_some_and(|bytes| bytes > 0)) {
+        for tcp in
+            all_of_tcp().filter(|tcp| tcp.peer_known != Some(false) && tcp.acknowledged.is_some_and(|bytes| bytes > 0))
+        {
             for errno in GONE {
                 assert_ne!(Cause::of(errno, &Facts::Tcp(tcp)), Cause::NeverConnected, "{tcp:?}");
             }
@@ -362,7 +375,7 @@ mod tests {
             let refused = tcp.target_remembered && tcp.state == Some(State(7)) && tcp.acknowledged == Some(0);
             let state = tcp.state.map_or(0, |state| state.0);
             let expected = match (refused, tcp.peer_known, state) {
-                (true, _, _) | (_, false, _) => Cause::NeverConnected,
+                (true, _, _) | (_, Some(false), _) => Cause::NeverConnected,
                 (_, _, 4 | 5 | 9 | 11) => Cause::SelfShutdown,
                 _ => Cause::Closed,
             };

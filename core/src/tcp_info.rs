@@ -83,6 +83,16 @@ impl<'a> TcpInfo<'a> {
         self.u64_at(offset_of!(tcp_info, tcpi_bytes_acked))
     }
 
+    /// The same, as far as it shows whether the peer has acknowledged anything at all. Before Linux 4.1 it is 0 if no round
+    /// trip was measured: the SYN is acknowledged and measured first (`tcp_ack` in net/ipv4/tcp_input.c), unless it was sent
+    /// twice and there are no timestamps.
+    pub fn seen_acknowledged(&self) -> Option<u64> {
+        self.acknowledged().or(match self.rtt_us() {
+            None => Some(0),
+            Some(_) => None,
+        })
+    }
+
     /// Bytes of the program that the peer's kernel has acknowledged, where `undelivered` are not: all that was written
     /// less those. Written is what was sent once (tcpi_bytes_sent less tcpi_bytes_retrans) and what is still to be sent
     /// (tcpi_notsent_bytes, which counts a FIN of ours that was not sent). Before Linux 4.19 it is what was acknowledged.
@@ -208,6 +218,11 @@ mod tests {
         assert_eq!((info(120).rtt_us(), info(120).idle_ms()), (Some(13), Some(68)));
         assert_eq!(info(200).delivered(100), Some(500));
         assert_eq!(info(0).state(), None);
+        // Linux 3.10: whether anything was acknowledged at all.
+        assert_eq!(info(104).seen_acknowledged(), None);
+        assert_eq!(info(200).seen_acknowledged(), Some(500));
+        let refused = recorded(REFUSED);
+        assert_eq!(TcpInfo::new(&refused[..104]).seen_acknowledged(), Some(0));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Channel {
     pub stat: sys::Stat,
     /// SO_COOKIE; `None` for pipes, and before Linux 4.12.
     pub cookie: Option<u64>,
-    /// When it was last written to, nanoseconds since the epoch; the kernel keeps it for FIFOs.
+    /// When it was last written to, nanoseconds since the epoch; the kernel keeps it for FIFOs. 0 for sockets.
     written: u64,
 }
 
@@ -22,9 +22,9 @@ impl Channel {
     #[inline(never)]
     pub fn of(fd: c_int) -> Option<Channel> {
         let (stat, written) = sys::fstat_and_written(fd).ok()?;
-        let cookie = match stat.mode & libc::S_IFMT {
-            libc::S_IFIFO => None,
-            libc::S_IFSOCK => sys::so_cookie(fd).ok(),
+        let (cookie, written) = match stat.mode & libc::S_IFMT {
+            libc::S_IFIFO => (None, written),
+            libc::S_IFSOCK => (sys::so_cookie(fd).ok(), 0),
             _ => return None,
         };
         Some(Channel { stat, cookie, written })
@@ -48,6 +48,9 @@ impl Channel {
     /// as precise as the kernel's clock tick before Linux 6.13. Where the file system keeps no such time (overlayfs, NFS,
     /// FUSE), and for splice(2), which does not set it, a FIFO is one connection for ever. Two writers of one FIFO may see
     /// two times for one reader, if it leaves in the middle of a write: the kernel sets the time after it lets the other in.
+    ///
+    /// A socket without a cookie is known by its inode: a number that counts up for all sockets and pipes of the system, and
+    /// comes again after 2^32 of them (get_next_ino in fs/inode.c).
     pub fn key(&self) -> u64 {
         self.cookie
             .unwrap_or_else(|| table::file_key(self.stat.dev, self.stat.ino, self.written))

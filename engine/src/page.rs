@@ -2,9 +2,10 @@
 //! that a child counts for itself. The page is the exported symbol `nopipe_stats`, which another process can read
 //! ([`nopipe_core::stats`]).
 //!
-//! unsafe: an exported symbol.
+//! unsafe: an exported symbol, and a look at its fields as words.
 #![allow(unsafe_code, reason = "as the head says")]
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use nopipe_core::stats::{Block, Counter};
 
@@ -33,6 +34,8 @@ pub struct Own {
     pub started: AtomicBool,
     /// A SIGPIPE on purpose is on its way ([`crate::purpose`]). A forked child inherits no pending signal.
     pub on_purpose: AtomicBool,
+    /// So that the claims begin with a word of their own.
+    _rest: [AtomicBool; 6],
     claims: [[Claim; PLACES]; POOLS],
 }
 
@@ -47,8 +50,20 @@ pub static nopipe_stats: Own = Own {
     untold: [const { AtomicU64::new(0) }; 2],
     started: AtomicBool::new(false),
     on_purpose: AtomicBool::new(false),
+    _rest: [const { AtomicBool::new(false) }; 6],
     claims: [const { [const { Claim::new(0) }; PLACES] }; POOLS],
 };
+
+/// In a forked child: does what the kernel does where it offers it. The claims stay: another process's count for nothing.
+#[cold]
+#[inline(never)]
+pub fn wipe() {
+    const WORDS: usize = offset_of!(Own, claims) / size_of::<AtomicU64>();
+    const { assert!(WORDS * size_of::<AtomicU64>() == offset_of!(Own, claims)) };
+    let words = (&raw const nopipe_stats).cast::<[AtomicU64; WORDS]>();
+    // SAFETY: the first fields, all of them atomic and zero at first, as words. No other thread has begun to use them here.
+    unsafe { &*words }.iter().for_each(|word| word.store(0, Relaxed));
+}
 
 /// Whether a SIGPIPE that the program has sent itself is on its way (`purpose.rs`). Forked children lose it, as they inherit
 /// no pending signal.

@@ -33,8 +33,8 @@ pub fn remember_target(fd: c_int, address: &[u8]) {
     if !matches!(family, libc::AF_INET | libc::AF_INET6) {
         return;
     }
-    if let Ok(cookie) = sys::so_cookie(fd) {
-        TARGETS.remember(cookie, address);
+    if let Some(channel) = Channel::of(fd) {
+        TARGETS.remember(channel.key(), address);
     }
 }
 
@@ -81,7 +81,7 @@ fn name_target(asked: &mut Connection, channel: &Channel) {
 }
 
 fn remembered(channel: &Channel) -> Option<[u8; ADDRESS]> {
-    channel.cookie.and_then(|cookie| TARGETS.recall(cookie))
+    TARGETS.recall(channel.key())
 }
 
 #[inline(never)]
@@ -150,7 +150,7 @@ fn ask_tcp(asked: &mut Connection, tcp: &mut Tcp, fd: c_int) {
         asked.rtt_us = info.rtt_us();
         asked.idle_ms = info.idle_ms();
     }
-    (tcp.state, tcp.acknowledged) = (info.state(), info.acknowledged());
+    (tcp.state, tcp.acknowledged) = (info.state(), info.seen_acknowledged());
 }
 
 /// Names an end as the kernel does; it stays what it was if the kernel does not.
@@ -162,29 +162,30 @@ fn name(end: &mut Endpoint, fd: c_int, ask: fn(c_int, &mut [u8]) -> sys::Result<
     }
 }
 
-/// Names a peer that may be gone; whether the kernel still knows it. The kernel refuses a length larger than the address,
-/// so the family is read first.
+/// Names a peer that may be gone; whether the kernel still knows it, `None` if it does not say. Where SO_PEERNAME is
+/// refused, getpeername(2) may know a peer that is still there.
 #[inline(never)]
-fn name_peer(end: &mut Endpoint, fd: c_int) -> bool {
-    let mut address = [0; SOCKADDR_IN6];
-    let known = so_peername(fd, &mut address);
-    if let Some(address) = known {
-        end.set(address);
-    }
-    known.is_some()
+fn name_peer(end: &mut Endpoint, fd: c_int) -> Option<bool> {
+    let mut buffer = [0; SOCKADDR_IN6];
+    let address = match so_peername(fd, &mut buffer) {
+        Err(libc::ENOTCONN) => return Some(false),
+        Err(_) => sys::getpeername(fd, &mut buffer).ok()?,
+        Ok(length) => buffer.get(..length)?,
+    };
+    end.set(address);
+    Some(true)
 }
 
-fn so_peername(fd: c_int, address: &mut [u8; SOCKADDR_IN6]) -> Option<&[u8]> {
-    let (family, _) = address.split_first_chunk_mut::<2>()?;
-    sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, family).ok()?;
-    let length = match c_int::from(u16::from_ne_bytes(*family)) {
+/// The length of the address. The kernel refuses a length larger than that, so the family is read first.
+fn so_peername(fd: c_int, address: &mut [u8; SOCKADDR_IN6]) -> sys::Result<usize> {
+    let mut family = [0; 2];
+    sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, &mut family)?;
+    let length = match c_int::from(u16::from_ne_bytes(family)) {
         libc::AF_INET => SOCKADDR_IN,
-        libc::AF_INET6 => SOCKADDR_IN6,
-        _ => return None,
+        _ => SOCKADDR_IN6,
     };
-    let address = address.get_mut(..length)?;
-    sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address).ok()?;
-    Some(address)
+    let address = address.get_mut(..length).unwrap_or(&mut []);
+    sys::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address)
 }
 
 #[inline(never)]

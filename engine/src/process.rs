@@ -20,7 +20,12 @@
 //! far as can be seen; [`crate::disposition`] does not rely on it. A child that seals itself in memory that it borrows is
 //! known without asking ([`crate::seccomp`]).
 //!
-//! Before Linux 4.14 the kernel does not offer the page, and a vfork child is taken for a forked one.
+//! Before Linux 4.14 the kernel does not wipe the page. There a word in a page that forked children do not have
+//! (MADV_DONTFORK) is the witness: who cannot read it is a forked child, and wipes the page itself; then the table holds.
+//! After fork(3) the atfork handler wipes it. In a sealed program, where nothing may be asked, a child that was made by a
+//! system call counts on; and a SIGPIPE that its parent sends a child of fork(3) before that handler has run is spared.
+//! Where there is no witness either, kcmp(2) says who shares the memory of the process in the page; else its children are
+//! taken for vfork children.
 //!
 //! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
 #![allow(unsafe_code, reason = "as the head says")]
@@ -28,10 +33,14 @@
 use crate::page::{self, nopipe_stats};
 use crate::{proc, seccomp};
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use nopipe_sys as sys;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
+
+/// Where the kernel does not wipe: the address of a word that only this process has, and what it holds; 0: there is none.
+static WITNESS: AtomicUsize = AtomicUsize::new(0);
+static TESTIMONY: AtomicU64 = AtomicU64::new(0);
 
 /// The last process that noted its pid in this memory: forked children find their parent's pid here.
 static LAST: AtomicI32 = AtomicI32::new(0);
@@ -39,6 +48,9 @@ static LAST: AtomicI32 = AtomicI32::new(0);
 /// Runs in a child that fork(3) has made, before anything else of the program does: whoever has a libc registers it with
 /// pthread_atfork(3). What other threads had open for the library at that moment is closed. Under seccomp of the program's own nothing is asked: the page stays unsigned.
 pub extern "C" fn forked() {
+    if !WIPES.load(Relaxed) {
+        page::wipe();
+    }
     if !seccomp::is_sealed() {
         // Of a parent that came from a raw clone nothing is known: it may have closed and reused the numbers.
         if sys::getppid() == LAST.load(Relaxed) {
@@ -51,13 +63,29 @@ pub extern "C" fn forked() {
 /// To be called by whoever sees a raw clone(2) return in the child. Nothing is closed: the child may share its parent's
 /// descriptors (CLONE_FILES).
 pub fn cloned() {
-    if WIPES.load(Relaxed) && known_pid() == 0 && !seccomp::is_sealed() {
-        note();
-    }
+    is_vfork_child();
+}
+
+/// Whether this memory is a copy of that in which the witness was called. The word's address may be another page's by now.
+#[inline(never)]
+fn has_lost_witness() -> bool {
+    let at = WITNESS.load(Relaxed);
+    at != 0 && sys::bytes_before(at + size_of::<u64>()) != Some(TESTIMONY.load(Relaxed).to_ne_bytes())
+}
+
+/// In a process that has none, or has lost it.
+fn call_witness() {
+    let value = sys::clock_monotonic_ns();
+    let word = sys::word_unknown_to_forks(value).unwrap_or(0);
+    TESTIMONY.store(value, Relaxed);
+    WITNESS.store(word, Relaxed);
 }
 
 fn note() {
     sys::forget_inherited();
+    if has_lost_witness() {
+        call_witness();
+    }
     let pid = sys::getpid();
     LAST.store(pid, Relaxed);
     let namespace = match sys::getppid() {
@@ -84,6 +112,9 @@ pub fn start() {
     // SAFETY: whole pages of .bss, which is private anonymous memory; a child does not need their content.
     let wiped = unsafe { sys::wipe_on_fork((&raw const nopipe_stats).cast(), page::SIZE) };
     WIPES.store(wiped.is_ok(), Relaxed);
+    if wiped.is_err() {
+        call_witness();
+    }
     nopipe_stats.started.store(true, Relaxed);
     note();
 }
@@ -95,12 +126,22 @@ pub fn is_vfork_child() -> bool {
     if seccomp::is_sealed() {
         return seccomp::is_sealed_borrower();
     }
+    if has_lost_witness() {
+        page::wipe();
+    }
     let pid = sys::getpid();
     let parent = sys::getppid();
     let is_vfork_child = match known_pid() {
         known if known == pid => return parent == 0 && NAMESPACE.load(Relaxed) != namespace(),
         0 => parent != LAST.load(Relaxed) && shares_memory(pid, parent),
-        known => WIPES.load(Relaxed) && (parent == known || parent == 0 || exists(known) || shares_memory(pid, parent)),
+        known if !WIPES.load(Relaxed) && WITNESS.load(Relaxed) == 0 => {
+            let shares = sys::share_memory(pid, known).unwrap_or(parent == known);
+            if !shares {
+                page::wipe();
+            }
+            shares
+        }
+        known => parent == known || parent == 0 || exists(known) || shares_memory(pid, parent),
     };
     if !is_vfork_child {
         note();

@@ -211,11 +211,16 @@ pub fn getuid() -> u32 {
     unsafe { raw_syscall!(number::getuid) as u32 }
 }
 
-/// Whether the calling process has a child, running or ended; waitid(2), which takes nothing away.
+/// Whether the calling process has a child, running or ended; waitid(2), which takes nothing away. Before Linux 4.7 waitid
+/// takes no __WALL: there a child that sends no SIGCHLD at its end is overlooked.
 pub fn has_child() -> bool {
-    const EVERY_KIND: c_int = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    const ENDED: c_int = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: nothing is to be filled in.
-    check(unsafe { raw_syscall!(number::waitid, libc::P_ALL, 0, 0, EVERY_KIND, 0) }) != Err(libc::ECHILD)
+    let wait = |kinds: c_int| check(unsafe { raw_syscall!(number::waitid, libc::P_ALL, 0, 0, kinds, 0) });
+    match wait(ENDED | libc::__WALL) {
+        Err(libc::EINVAL) => wait(ENDED) != Err(libc::ECHILD),
+        found => found != Err(libc::ECHILD),
+    }
 }
 
 /// times(2): the CPU time of the process and of its reaped children, user and system, in hundredths of a second.
@@ -704,11 +709,32 @@ pub fn raise_sigpipe() {
 
 /// mmap(2): `length` bytes, all zero, that forked children share.
 pub fn shared_memory(length: usize) -> Result<*mut u8> {
+    map(length, libc::MAP_SHARED)
+}
+
+fn map(length: usize, kind: c_int) -> Result<*mut u8> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let flags = kind | libc::MAP_ANONYMOUS;
     // SAFETY: new memory, at an address that the kernel chooses.
     check(unsafe { raw_syscall!(number::mmap, 0, length, protection, flags, -1_isize, 0) })
         .map(core::ptr::with_exposed_provenance_mut)
+}
+
+/// The address of a new word that holds `value`, in a page that forked children do not have: madvise(MADV_DONTFORK), Linux
+/// 2.6.16. It may be read by [`bytes_before`] alone: in a child something else may be there, or nothing.
+pub fn word_unknown_to_forks(value: u64) -> Result<usize> {
+    let word = map(size_of::<u64>(), libc::MAP_PRIVATE)?.cast::<u64>();
+    // SAFETY: the page is new, and nobody else knows it.
+    unsafe {
+        check(raw_syscall!(
+            number::madvise,
+            word,
+            size_of::<u64>(),
+            libc::MADV_DONTFORK
+        ))?;
+        word.write(value);
+    }
+    Ok(word.expose_provenance())
 }
 
 /// madvise(MADV_WIPEONFORK), Linux 4.14.

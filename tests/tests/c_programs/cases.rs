@@ -8,6 +8,8 @@ use nopipe_tests::suite::Need;
 pub struct Case {
     /// The program and its arguments.
     pub line: &'static str,
+    /// The older kernel to run it on, or what is refused: see `c-tests/on_kernel.c`.
+    pub kernel: Option<&'static str>,
     /// Settings of the library.
     pub env: Vec<(&'static str, &'static str)>,
     pub bare: End,
@@ -77,6 +79,17 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
+    /// On one with a shorter TCP_INFO a process answers in the kernel's place, which looks into the program.
+    fn on_kernel(self, kernel: &'static str) -> Self {
+        let is_answered = |word| KERNELS.contains(&word) || word == "tcp_info";
+        let case = match kernel.split(',').any(is_answered) {
+            true => self.needs(Need::Root),
+            false => self,
+        };
+        let kernel = Some(kernel);
+        Case { kernel, ..case }
+    }
+
     fn silent(self) -> Self {
         Case { silent: true, ..self }
     }
@@ -88,6 +101,9 @@ impl fmt::Display for Case {
             write!(f, "{name}={value} ")?;
         }
         f.write_str(self.line)?;
+        if let Some(kernel) = self.kernel {
+            write!(f, " (on kernel: {kernel})")?;
+        }
         if self.sigpipe_ignored {
             f.write_str(" (SIGPIPE ignored)")?;
         }
@@ -117,6 +133,7 @@ const FILTERED: End = End::Signal(libc::SIGSYS);
 fn saved(line: &'static str) -> Case {
     Case {
         line,
+        kernel: None,
         env: Vec::new(),
         bare: KILLED,
         preloaded: FINE,
@@ -162,6 +179,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(found_by_review());
     all.extend(second_review());
     all.extend(second_round_part_two());
+    all.extend(older_kernels());
     all
 }
 
@@ -968,3 +986,140 @@ fn has_io_uring() -> bool {
 }
 
 // ---- Second round, part 2. End. ----
+
+// ---- Older kernels. ----
+
+/// What older kernels or containers refuse, one thing at a time; what stands for something that is refused, with it.
+const REFUSALS: [&str; 18] = [
+    "wipeonfork",
+    "wipeonfork,dontfork",
+    "wipeonfork,kcmp",
+    "kcmp",
+    "kcmp_permission",
+    "so_peername",
+    "so_cookie",
+    "so_peerpidfd",
+    "pwritev2",
+    "rwf_append",
+    "waitid_wall",
+    "tid_address",
+    "process_vm_readv",
+    "statx",
+    "getrandom",
+    "close_range,pidfd_open",
+    "clone3",
+    "tcp_info",
+];
+
+/// Three older kernels, and the oldest without CONFIG_CHECKPOINT_RESTORE.
+const KERNELS: [&str; 4] = ["3.10", "3.10,kcmp,tid_address", "4.4", "4.19"];
+
+/// The programs that depend on what older kernels lack, with each refusal alone and on each older kernel.
+fn older_kernels() -> Vec<Case> {
+    let mut all = Vec::new();
+    for what in REFUSALS.into_iter().chain(KERNELS) {
+        all.extend(sensitive().into_iter().map(|case| case.on_kernel(what)));
+    }
+    for kernel in KERNELS {
+        all.extend(usual().into_iter().map(|case| case.on_kernel(kernel)));
+    }
+    all.extend([
+        // The last resort: neither a witness nor kcmp.
+        saved("vfork default").on_kernel("3.10,dontfork,kcmp"),
+        saved("vfork fails").bare(CHILD_KILLED).on_kernel("3.10,dontfork,kcmp"),
+        saved("forked both").bare(CHILD_KILLED).on_kernel("3.10,dontfork,kcmp"),
+        saved("forked_vfork fork")
+            .bare(CHILD_KILLED)
+            .on_kernel("3.10,dontfork,kcmp"),
+        // The address of a connect that failed is remembered by the cookie, or by the inode.
+        saved("refused retried v4 send").on_kernel("3.10"),
+        saved("refused retried v4 send").on_kernel("so_cookie"),
+        saved("refused blocking v6 send").on_kernel("so_cookie,so_peername"),
+        saved("refused checked v4 send").on_kernel("so_cookie,so_peername"),
+        saved("refused unchecked v4 send").on_kernel("so_peername,tcp_info"),
+        saved("unreachable late").on_kernel("so_cookie,tcp_info"),
+        // Nobody knows whether there was a peer: the cause is not that there never was one.
+        saved("nameless closed").on_kernel("so_peername"),
+        saved("nameless never").on_kernel("so_peername"),
+        saved("nameless shutdown").on_kernel("so_peername"),
+        same("nameless reset", FINE).on_kernel("so_peername"),
+        saved("peer_pid reused").needs(Need::Root).on_kernel("so_peerpidfd"),
+        // The guard asks whether there is a child.
+        same("one_client tick", KILLED).on_kernel("waitid_wall"),
+        saved("one_client child").on_kernel("waitid_wall"),
+        // A vfork child's filter.
+        saved("vfork_seccomp child").on_kernel("wipeonfork,tid_address"),
+    ]);
+    all
+}
+
+/// They hang on who is a forked or a vfork child, on what a connection is known by, and on how the log is written.
+fn sensitive() -> Vec<Case> {
+    vec![
+        saved("vfork default"),
+        same("vfork handler", FINE),
+        same("vfork ignored", FINE),
+        saved("vfork fails").bare(CHILD_KILLED),
+        saved("forked both").bare(CHILD_KILLED),
+        saved("forked known"),
+        saved("forked raw").bare(CHILD_KILLED),
+        saved("forked_vfork fork").bare(CHILD_KILLED),
+        saved("forked_vfork clone").bare(CHILD_KILLED),
+        saved("daemon all"),
+        saved("refused blocking v4 send"),
+    ]
+}
+
+/// What every kernel does.
+fn usual() -> Vec<Case> {
+    vec![
+        saved("vanished_tcp write v4"),
+        saved("vanished_tcp send v6"),
+        saved("vanished_tcp dprintf mapped"),
+        saved("vanished_pipe write pipe"),
+        saved("vanished_pipe write fifo"),
+        saved("reset write"),
+        saved("unhooked fwrite"),
+        saved("unix_peer path"),
+        same("unix_peer seqpacket", FINE),
+        saved("self_shutdown tcp write"),
+        saved("self_shutdown unix dprintf"),
+        same("self_shutdown udp send", FINE),
+        same("children", FINE),
+        same("children", FINE).sigpipe_ignored(),
+        same("readback", FINE),
+        saved("own_handler counts write").bare(HANDLER_RAN),
+        runs("own_handler runs send"),
+        same("on_purpose raise default", KILLED),
+        same("on_purpose kill handler", FINE),
+        same("purpose_blocked kill suspend", FINE),
+        saved("blocked unblock write"),
+        same("blocked signalfd write", FINE),
+        saved("threads shared"),
+        saved("forked exec").bare(CHILD_KILLED),
+        saved("forked storm").env("NOPIPE_LEVEL", "error"),
+        same("vfork_raise", FINE),
+        saved("raw_clone vfork").bare(CHILD_KILLED),
+        saved("raw_clone asm").bare(CHILD_KILLED),
+        saved("raw_clone fails").bare(CHILD_KILLED),
+        saved("raw_clone twice").bare(CHILD_KILLED),
+        same("vfork_namespace ignores", FINE).needs(Need::Root),
+        same("vfork_namespace fails", FINE).needs(Need::Root),
+        saved("vfork_seccomp vfork"),
+        saved("vfork_seccomp parent"),
+        saved("refused checked v4 send"),
+        saved("refused unchecked v4 send"),
+        saved("refused never v4 send"),
+        saved("duplicates"),
+        saved("no_trace 100").env("NOPIPE_RATE", "1000/1000"),
+        saved("fifo_readers keep"),
+        saved("daemon others").env("NOPIPE_LOG", "stderr").silent(),
+        saved("dead_stdout write").stdout_is_dead(),
+        same("pipeline dies", FINE),
+        same("runaway inetd write", KILLED),
+        saved("partial pipe"),
+        saved("seccomp forks send").bare(CHILD_KILLED),
+        same("untouched start", FINE),
+        same("untouched so_error", FINE),
+    ]
+}

@@ -162,7 +162,10 @@ fn check_preloaded(
     let expected: Result<Vec<_>, _> = lines_after("expect ", outcome)
         .map(|mut line| event::parse_fields(&mut line))
         .collect();
-    let expected = if case.silent { Vec::new() } else { expected? };
+    let mut expected = if case.silent { Vec::new() } else { expected? };
+    for fields in &mut expected {
+        events::make_older(fields, case.kernel.unwrap_or_default());
+    }
     let mut logged = logged.clone()?;
     if let Some((name, value)) = case.warning {
         events::take_warning(&mut logged, name, value)?;
@@ -193,7 +196,10 @@ impl Case {
     }
 
     fn command(&self, dir: &std::path::Path) -> Command {
-        let mut command = c_program::command(self.line);
+        let mut command = match self.kernel {
+            Some(kernel) => c_program::command(&format!("on_kernel {kernel} {}", self.line)),
+            None => c_program::command(self.line),
+        };
         command.current_dir(dir);
         if self.sigpipe_ignored {
             ignore_sigpipe(&mut command);
