@@ -44,6 +44,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    let kept = |number| register(number) as usize;
     Some(Interrupted {
         at: register(libc::REG_RIP) as usize,
         result: register(libc::REG_RAX),
@@ -54,14 +55,13 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
         ],
         stack: register(libc::REG_RSP) as usize,
         kept: [
-            libc::REG_RBX,
-            libc::REG_RBP,
-            libc::REG_R12,
-            libc::REG_R13,
-            libc::REG_R14,
-            libc::REG_R15,
-        ]
-        .map(|number| register(number) as usize),
+            kept(libc::REG_RBX),
+            kept(libc::REG_RBP),
+            kept(libc::REG_R12),
+            kept(libc::REG_R13),
+            kept(libc::REG_R14),
+            kept(libc::REG_R15),
+        ],
     })
 }
 
