@@ -10,6 +10,7 @@
 //! | `KEPT` | how many registers a function leaves to its caller as they were |
 //! | `called_from`, `jump_target` | what a call and a jump look like in code, and where they go |
 //! | `is_number` | the numbers of the system calls |
+//! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
 
 mod interrupted;
 pub use interrupted::Interrupted;
@@ -20,9 +21,13 @@ mod x86_code;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{KEPT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer};
+pub use x86_64::{
+    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod other;
 #[cfg(not(target_arch = "x86_64"))]
-pub use other::{KEPT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer};
+pub use other::{
+    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+};

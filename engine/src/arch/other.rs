@@ -11,6 +11,9 @@ pub const SYSCALL: &[u8] = &[];
 /// No register is known.
 pub const KEPT: usize = 0;
 
+/// Not used: no call is known.
+pub const SEVENTH_ARGUMENT: usize = 0;
+
 /// No call is known.
 pub fn called_from(_next: usize, _before: &[u8]) -> Option<usize> {
     None

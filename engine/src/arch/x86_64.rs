@@ -14,6 +14,10 @@ pub const SYSCALL: &[u8] = &[0x0f, 0x05];
 /// RBX, RBP and R12 to R15: System V ABI for x86-64, "Registers".
 pub const KEPT: usize = 6;
 
+/// How many words above its return address a function finds its seventh argument, the first that no register takes: System
+/// V ABI for x86-64, "Parameter Passing".
+pub const SEVENTH_ARGUMENT: usize = 1;
+
 /// The system calls' numbers, in the order of [`Call::ALL`]; send(3) makes sendto(2).
 const NUMBERS: [u16; Call::Libc as usize] = [
     libc::SYS_write as u16,
