@@ -146,9 +146,10 @@ fn libc_code() -> Text<'static> {
 fn caller_of(interrupted: &Interrupted) -> Option<Call> {
     let text = libc_code();
     text.before(interrupted.at)?;
-    let mut stack = [[0; size_of::<usize>()]; caller::WORDS];
-    let length = sys::copy_own_memory(interrupted.stack, stack.as_flattened_mut()).ok()?;
-    let words = stack.map(usize::from_ne_bytes);
+    let mut words = [0_usize; caller::WORDS];
+    // SAFETY: the words' own memory; any bytes make a word.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(&words)) };
+    let length = sys::copy_own_memory(interrupted.stack, bytes).ok()?;
     let words = words.get(..length / size_of::<usize>())?;
     caller::find(interrupted.at, words, &interrupted.kept, text, code::deed_at)
 }
