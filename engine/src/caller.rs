@@ -73,27 +73,25 @@ pub fn find(
     deed_at: impl Fn(usize) -> Option<Deed>,
 ) -> Option<Call> {
     text.before(at)?;
-    let mut chain = [at; CHAIN];
+    // Addresses that count, and the number that was handed on there. What is unused repeats the first.
+    let mut chain = [(at, 0); CHAIN];
     let mut links = 1;
-    // Where the numbers may be that were handed on.
-    let mut numbers = [0; CHAIN];
     for (index, &word) in words.iter().enumerate() {
         let Some(start) = text.entered_before(word) else {
             continue;
         };
-        let reaches = |&inner: &usize| inner.wrapping_sub(start) < LONGEST;
-        if !chain.iter().take(links).any(reaches) {
+        if !chain.iter().any(|&(inner, _)| inner.wrapping_sub(start) < LONGEST) {
             continue;
         }
         match deed_at(word.wrapping_sub(1)) {
             Some(Deed::Makes(call)) => {
-                if kept.iter().chain(&numbers).any(|&number| is_number(call, number)) {
+                let is_handed_on = |&(_, number): &(usize, usize)| is_number(call, number);
+                if chain.iter().any(is_handed_on) || kept.iter().any(|&number| is_number(call, number)) {
                     return Some(call);
                 }
             }
             _ => {
-                *chain.get_mut(links)? = word;
-                *numbers.get_mut(links)? = *words.get(index + SEVENTH_ARGUMENT)?;
+                *chain.get_mut(links)? = (word, *words.get(index + SEVENTH_ARGUMENT)?);
                 links += 1;
             }
         }
