@@ -174,7 +174,8 @@ impl Search {
     }
 
     fn look_into(&mut self, object: &Object) {
-        let is_libc = object.contains(self.libc);
+        let libc_code = object.segment(self.libc);
+        let is_libc = libc_code.is_some();
         if object.contains(self.own) {
             self.after_us = true;
             return;
@@ -183,6 +184,9 @@ impl Search {
             return;
         }
         let Some(tables) = object.tables() else { return };
+        if let Some(text) = libc_code {
+            code::note_text(text);
+        }
         if tables
             .soname()
             .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())

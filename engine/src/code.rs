@@ -1,9 +1,10 @@
-//! The code of libc's own functions: by the address that a signal interrupted the handler knows which call failed, or
-//! that the signal was sent by kill(2).
+//! The code of libc's own functions: by the address that a signal interrupted, or by those that it would return to
+//! ([`crate::caller`]), the handler knows which call failed, or that the signal was sent by kill(2).
 //!
 //! Filled at start-up by whoever can look into libc; empty without a libc, and then every call is [`Call::Libc`]. Each
 //! word is atomic, and a row is only ever set to the same values: no order is needed.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use nopipe_core::event::Call;
 
@@ -35,6 +36,22 @@ static FUNCTIONS: [Function; ROOM] = [const {
         deed: AtomicU8::new(0),
     }
 }; ROOM];
+
+/// Where libc's code lies, and how many bytes it has.
+static TEXT: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Notes where all of libc's code lies: addresses that can be read for as long as the process lives.
+pub fn note_text(text: Range<usize>) {
+    let [from, size] = &TEXT;
+    from.store(text.start, Relaxed);
+    size.store(text.len(), Relaxed);
+}
+
+/// Where libc's code lies, and how many bytes it has; none if nobody has noted it.
+pub fn text() -> (usize, usize) {
+    let [from, size] = &TEXT;
+    (from.load(Relaxed), size.load(Relaxed))
+}
 
 /// Notes what the function of this `row` (less than [`ROOM`]) does, and that it has `size` bytes of code at `from`.
 pub fn note(row: usize, deed: Deed, from: usize, size: usize) {
@@ -76,5 +93,12 @@ mod tests {
         assert_eq!(deed_at(0x1020), Some(Deed::Kills));
         assert_eq!(deed_at(0x1040), None);
         assert_eq!(deed_at(0x2000), None);
+    }
+
+    #[test]
+    fn the_text_is_empty_until_it_is_noted() {
+        assert_eq!(text(), (0, 0));
+        note_text(0x1000..0x3000);
+        assert_eq!(text(), (0x1000, 0x2000));
     }
 }

@@ -11,6 +11,7 @@
 //! | [`failure`] | hook or handler: exactly one of them counts and reports a failed call |
 //! | [`handler`] | our SIGPIPE handler |
 //! | [`origin`], [`arch`], [`code`] | what made a SIGPIPE: a failed call, or somebody's purpose; by registers of this CPU, and by whose code was interrupted |
+//! | [`caller`] | the function of libc that made the call, by the return addresses on the stack |
 //! | [`purpose`] | a SIGPIPE that the program has sent itself is on its way |
 //! | [`disposition`] | the SIGPIPE action that the program believes in, and what the kernel holds |
 //! | [`channel`] | the pipe or socket behind a descriptor |
@@ -34,6 +35,7 @@
 #![warn(missing_docs)]
 
 pub mod arch;
+pub mod caller;
 pub mod channel;
 pub mod code;
 pub mod config;

@@ -7,10 +7,14 @@
 //! in libc's own `kill`. What looks like nothing in particular is on purpose if one on purpose is on its way
 //! ([`crate::purpose`]); everything else is spared.
 //!
+//! The call's name is that of the libc function that the interrupted code belongs to, or else that made the call
+//! ([`crate::caller`]).
+//!
 //! unsafe: reads what the kernel passes to a handler, and the code before an address.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use crate::arch::{self, Interrupted};
+use crate::caller::{self, Text};
 use crate::channel::Channel;
 use crate::code::{self, Deed};
 use crate::{process, purpose, seccomp};
@@ -80,10 +84,9 @@ impl Origin {
 fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     let Interrupted { at, result, .. } = *interrupted;
     let deed = code::deed_at(at);
-    // Code of libc's own functions can be read; before other code is read the kernel is asked.
-    let is_call = match deed {
-        // SAFETY: these bytes belong to libc's code, since nothing returns to the start of a function.
-        Some(_) => arch::SYSCALL == unsafe { bytes_ending_at(at) },
+    // libc's code can be read; before other code is read the kernel is asked.
+    let is_call = match libc_code().before(at) {
+        Some(code) => code.ends_with(arch::SYSCALL),
         None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
     };
     if !is_call {
@@ -100,7 +103,7 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     }
     let call = match deed {
         Some(Deed::Makes(call)) => Some(call),
-        _ => None,
+        _ => caller_of(interrupted),
     };
     let candidates: &[usize] = match call {
         Some(Call::Splice) => &[2],
@@ -126,6 +129,31 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     }
 }
 
+/// All of libc's code; empty without a libc.
+fn libc_code() -> Text<'static> {
+    let (from, size) = code::text();
+    let start = core::ptr::with_exposed_provenance(from.max(1));
+    // SAFETY: libc's code, which stays, and which nothing writes to.
+    let bytes = unsafe { core::slice::from_raw_parts(start, size) };
+    Text { from, bytes }
+}
+
+/// The call of the function that the interrupted code makes a system call for, if both are libc's.
+///
+/// The kernel copies the stack, because it may end a few words further up, and because what is read by an instruction of ours
+/// would make valgrind report every gap in it. If a filter refuses that, the call has no name.
+#[inline(never)]
+fn caller_of(interrupted: &Interrupted) -> Option<Call> {
+    let text = libc_code();
+    text.before(interrupted.at)?;
+    let mut words = [0_usize; caller::WORDS];
+    // SAFETY: the words' own memory; any bytes make a word.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(&words)) };
+    let length = sys::copy_own_memory(interrupted.stack, bytes).ok()?;
+    let words = words.get(..length / size_of::<usize>())?;
+    caller::find(interrupted.at, words, &interrupted.kept, text, code::deed_at)
+}
+
 /// Whether kill(2) of `target` reaches a process whose pid is `pid`, ours. All processes (-1) are all but ourselves.
 fn reaches_us(target: c_int, pid: c_int) -> bool {
     match target {
@@ -142,14 +170,4 @@ fn channel_at(interrupted: &Interrupted, argument: usize) -> Option<(c_int, Chan
     let fd = interrupted.int(argument);
     let channel = if fd >= 0 { Channel::of(fd) } else { None };
     Some((fd, channel?))
-}
-
-/// As many bytes before `at` as a system call's instruction has.
-///
-/// # Safety
-/// They are code of a loaded object.
-unsafe fn bytes_ending_at(at: usize) -> &'static [u8] {
-    let length = arch::SYSCALL.len();
-    // SAFETY: as the caller says.
-    unsafe { core::slice::from_raw_parts((at - length) as *const u8, length) }
 }

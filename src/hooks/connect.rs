@@ -50,7 +50,7 @@ pub fn not_connected(fd: c_int, address: *const sockaddr, length: socklen_t) {
     }
     let mut copy = [0; ADDRESS];
     if let Some(bytes) = copy.get_mut(..(length as usize).min(ADDRESS))
-        && sys::copy_own_memory(address as usize, bytes).is_ok()
+        && sys::copy_own_memory(address as usize, bytes) == Ok(bytes.len())
     {
         peer::remember_target(fd, bytes);
     }

@@ -746,13 +746,14 @@ pub unsafe fn wipe_on_fork(address: *const u8, length: usize) -> Result<()> {
     check(unsafe { raw_syscall!(number::madvise, address, length, libc::MADV_WIPEONFORK) }).map(drop)
 }
 
-/// Copies the calling process's own memory at `address` into `buffer`, process_vm_readv(2): `EFAULT` if not all of it can
-/// be read, also where another thread unmaps it meanwhile. (A process may always read itself.)
-pub fn copy_own_memory(address: usize, buffer: &mut [u8]) -> Result<()> {
+/// Copies the calling process's own memory at `address` into `buffer`, process_vm_readv(2): how many bytes can be read
+/// before a page that cannot, also where another thread unmaps it meanwhile; `EFAULT` if it is the first. (A process may
+/// always read itself.)
+pub fn copy_own_memory(address: usize, buffer: &mut [u8]) -> Result<usize> {
     let local = [buffer.as_mut_ptr() as usize, buffer.len()];
     let remote = [address, buffer.len()];
     // SAFETY: one struct iovec each; `buffer` is ours to fill, and the kernel checks the other.
-    let copied = check(unsafe {
+    check(unsafe {
         raw_syscall!(
             number::process_vm_readv,
             getpid(),
@@ -762,11 +763,7 @@ pub fn copy_own_memory(address: usize, buffer: &mut [u8]) -> Result<()> {
             1,
             0
         )
-    })?;
-    match copied == buffer.len() {
-        true => Ok(()),
-        false => Err(libc::EFAULT),
-    }
+    })
 }
 
 /// The 8 bytes before `address`, or `None` if they cannot be read. The kernel looks first: rt_sigprocmask(2) copies the

@@ -1,16 +1,33 @@
 //! What a signal handler sees of the code that it interrupted, by CPU: each file has the same names.
 //!
-//! To add a CPU: a file with `SYSCALL`, `interrupted`, `stack` and `thread_pointer`, and a line here.
+//! To add a CPU: a file with the names below, and a line here.
+//!
+//! | name | what it is |
+//! | --- | --- |
+//! | `SYSCALL` | the instruction of a system call |
+//! | `interrupted` | the registers of a system call that is about to return |
+//! | `stack`, `thread_pointer` | these two registers |
+//! | `KEPT` | how many registers a function leaves to its caller as they were |
+//! | `called_from`, `jump_target` | what a call and a jump look like in code, and where they go |
+//! | `is_number` | the numbers of the system calls |
+//! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
 
 mod interrupted;
 pub use interrupted::Interrupted;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod x86_code;
+
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{SYSCALL, interrupted, stack, thread_pointer};
+pub use x86_64::{
+    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod other;
 #[cfg(not(target_arch = "x86_64"))]
-pub use other::{SYSCALL, interrupted, stack, thread_pointer};
+pub use other::{
+    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+};

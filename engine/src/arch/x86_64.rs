@@ -4,10 +4,41 @@
 #![allow(unsafe_code, reason = "as the head says")]
 
 use super::interrupted::Interrupted;
+pub use super::x86_code::{called_from, jump_target};
 use core::ffi::{c_int, c_void};
+use nopipe_core::event::Call;
 
 /// The `syscall` instruction, which stands before the address where a system call returns to.
 pub const SYSCALL: &[u8] = &[0x0f, 0x05];
+
+/// RBX, RBP and R12 to R15: System V ABI for x86-64, "Registers".
+pub const KEPT: usize = 6;
+
+/// How many words above its return address a function finds its seventh argument, the first that no register takes: System
+/// V ABI for x86-64, "Parameter Passing".
+pub const SEVENTH_ARGUMENT: usize = 1;
+
+/// The system calls' numbers, in the order of [`Call::ALL`]; send(3) makes sendto(2).
+const NUMBERS: [u16; Call::Libc as usize] = [
+    libc::SYS_write as u16,
+    libc::SYS_writev as u16,
+    libc::SYS_pwritev2 as u16,
+    libc::SYS_sendto as u16,
+    libc::SYS_sendto as u16,
+    libc::SYS_sendmsg as u16,
+    libc::SYS_sendmmsg as u16,
+    libc::SYS_sendfile as u16,
+    libc::SYS_splice as u16,
+    libc::SYS_tee as u16,
+    libc::SYS_vmsplice as u16,
+];
+
+/// Whether `call` is made by the system call of this number.
+pub fn is_number(call: Call, number: usize) -> bool {
+    NUMBERS
+        .get(call as usize)
+        .is_some_and(|&its| usize::from(its) == number)
+}
 
 /// The registers in a handler's third argument, sigaction(2).
 ///
@@ -17,6 +48,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    let kept = |number| register(number) as usize;
     Some(Interrupted {
         at: register(libc::REG_RIP) as usize,
         result: register(libc::REG_RAX),
@@ -24,6 +56,15 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
             register(libc::REG_RDI),
             register(libc::REG_RSI),
             register(libc::REG_RDX),
+        ],
+        stack: register(libc::REG_RSP) as usize,
+        kept: [
+            kept(libc::REG_RBX),
+            kept(libc::REG_RBP),
+            kept(libc::REG_R12),
+            kept(libc::REG_R13),
+            kept(libc::REG_R14),
+            kept(libc::REG_R15),
         ],
     })
 }

@@ -164,6 +164,7 @@ pub fn cases() -> Vec<Case> {
     let mut all = calls();
     all.extend(causes());
     all.extend(unhooked());
+    all.extend(callers());
     all.extend(peers());
     all.extend(dispositions());
     all.extend(handlers());
@@ -268,6 +269,22 @@ fn unhooked() -> Vec<Case> {
         saved("innocent"),
         saved("unhooked asm_write"),
     ]
+}
+
+/// Which call it was, where the stack alone shows it; and where the stack would show another one.
+fn callers() -> Vec<Case> {
+    let mut all = Vec::new();
+    for place in ["thread", "disabled", "handler"] {
+        all.push(saved(line("named", place)));
+    }
+    // A build without optimisation needs more stack.
+    for place in ["top", "coroutine"] {
+        all.push(saved(line("named", place)).release_only());
+    }
+    for call in ["asm", "syscall", "write", "dprintf", "msg"] {
+        all.push(saved(line("stale_frame", call)).env("NOPIPE_RATE", "1000/1000"));
+    }
+    all
 }
 
 /// Peers that are not TCP peers.
