@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use nopipe_tests::c_program::Libc;
 use nopipe_tests::run::End;
 use nopipe_tests::suite::Need;
 
 pub struct Case {
     /// The program and its arguments.
     pub line: &'static str,
+    /// What it is built for.
+    pub libc: Libc,
     /// Settings of the library.
     pub env: Vec<(&'static str, &'static str)>,
     pub bare: End,
@@ -26,11 +29,11 @@ pub struct Case {
 }
 
 impl Case {
-    fn bare(self, bare: End) -> Self {
+    pub fn bare(self, bare: End) -> Self {
         Case { bare, ..self }
     }
 
-    fn preloaded(self, preloaded: End) -> Self {
+    pub fn preloaded(self, preloaded: End) -> Self {
         Case { preloaded, ..self }
     }
 
@@ -66,7 +69,7 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
-    fn needs(mut self, need: Need) -> Self {
+    pub fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
     }
@@ -77,7 +80,7 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
-    fn silent(self) -> Self {
+    pub fn silent(self) -> Self {
         Case { silent: true, ..self }
     }
 }
@@ -117,6 +120,7 @@ const FILTERED: End = End::Signal(libc::SIGSYS);
 fn saved(line: &'static str) -> Case {
     Case {
         line,
+        libc: Libc::Glibc,
         env: Vec::new(),
         bare: KILLED,
         preloaded: FINE,
