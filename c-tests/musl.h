@@ -21,6 +21,7 @@ void (*__sysv_signal(int signal, void (*handler)(int)))(int);
 
 /* Before musl 1.2.5 there is none: so that the programs build. The cases that call it are not run there. */
 #ifndef RWF_HIPRI
+#define NO_PWRITEV2
 __attribute__((unused)) static ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
 	(void)fd, (void)parts, (void)count, (void)offset, (void)flags;

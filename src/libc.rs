@@ -13,7 +13,7 @@
 //! | `__progname` | the program's name, and whether libc is ready | the name is `unknown`; no libc lacks it |
 //! | `getauxval` | AT_SECURE, and the hardware for indirect functions, getauxval(3) | glibc before 2.16: the next one |
 //! | `__libc_enable_secure` | AT_SECURE, a variable of glibc's ld.so | then the environment is not believed |
-//! | `__register_atfork` | learn of a fork at once, pthread_atfork(3) | musl: [`nopipe_engine::process`] finds out when the child first has to know |
+//! | `__register_atfork` | learn of a fork at once, pthread_atfork(3) | musl: a hook ([`crate::hooks`]) hears of the program's own calls of fork(2) |
 //! | `gnu_get_libc_version` | which of the two ways signal(2) has ([`is_glibc`]) | musl |
 //! | `_IO_list_all` | what libc flushes at exit ([`crate::streams`]) | musl: those failures come after the summary |
 //!
@@ -198,6 +198,11 @@ fn is_secure_by_linker() -> bool {
         }
     });
     secure != Some(0)
+}
+
+/// Whether [`at_fork_in_child`] does anything.
+pub fn hears_of_forks() -> bool {
+    REGISTER_ATFORK.get() != 0
 }
 
 /// Has `child` called in every child that fork(3) makes; without a function for that in libc, does nothing.

@@ -112,7 +112,7 @@ const LOST_IT: End = End::Exit(8);
 /// `inert` has found a trace of the library.
 const TRACE: End = End::Exit(3);
 /// `setuid` has found a setting in its environment.
-const LEFT: End = End::Exit(3);
+pub const LEFT: End = End::Exit(3);
 /// The program has put itself under seccomp, and its filter has killed it.
 const FILTERED: End = End::Signal(libc::SIGSYS);
 

@@ -18,7 +18,7 @@ use nopipe_tests::c_program::{Libc, c_program};
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_dead_stdout};
-use nopipe_tests::suite::{Failed, Suite};
+use nopipe_tests::suite::{Failed, Suite, ensure};
 use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
@@ -79,6 +79,14 @@ fn differences_are_explained() -> Result<(), Failed> {
         text.lines()
             .any(|line| line.starts_with(&results) && line.contains(&program))
     };
+    for (start, reason) in musl::LEFT_OUT {
+        let program = format!("`{}`", start.split(' ').next().unwrap_or_default());
+        let is_said = |line: &str| line.contains(&program) && line.contains(reason);
+        ensure(
+            text.lines().any(is_said),
+            format!("{start}is left out on musl: {reason}"),
+        )?;
+    }
     let differs = |case: &Case| case.bare != case.preloaded;
     match all_cases().filter(differs).find(|case| !is_explained(case)) {
         None => Ok(()),
