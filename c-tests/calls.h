@@ -18,13 +18,13 @@ static ssize_t call_writev(int fd, void *bytes, size_t length)
 	return writev(fd, parts, 2);
 }
 
-static ssize_t call_pwritev2(int fd, void *bytes, size_t length)
+UNUSED static ssize_t call_pwritev2(int fd, void *bytes, size_t length)
 {
 	struct iovec part = {bytes, length};
 	return pwritev2(fd, &part, 1, -1, 0);
 }
 
-static ssize_t call_pwritev64v2(int fd, void *bytes, size_t length)
+UNUSED static ssize_t call_pwritev64v2(int fd, void *bytes, size_t length)
 {
 	struct iovec part = {bytes, length};
 	return pwritev64v2(fd, &part, 1, -1, 0);
