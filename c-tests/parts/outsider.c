@@ -19,6 +19,11 @@ static void disposition_is(void (*expected)(int))
 	CHECK(now.sa_handler == expected);
 }
 
+const char *outsider_kind(void)
+{
+	return kind;
+}
+
 void outsider_after_start(void)
 {
 	disposition_is(strcmp(kind, "sigaction") == 0 ? handler : strcmp(kind, "ignore") == 0 ? SIG_IGN : SIG_DFL);
