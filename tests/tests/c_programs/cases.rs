@@ -646,6 +646,12 @@ fn found_by_review() -> Vec<Case> {
     vec![
         saved("forked_vfork fork").bare(CHILD_KILLED),
         saved("forked_vfork clone").bare(CHILD_KILLED),
+        saved("forked_vfork bare").bare(CHILD_KILLED),
+        saved("forked_vfork daemon").bare(CHILD_KILLED),
+        saved("hostile_start closed"),
+        saved("hostile_start nameless"),
+        saved("hostile_start unnamed"),
+        saved("hostile_start sealed"),
         same("vfork_raise", FINE),
         saved("file_limit 0").silent(),
         saved("file_limit 10").env("NOPIPE_LOG", "stderr").silent(),
