@@ -18,13 +18,13 @@ static ssize_t call_writev(int fd, void *bytes, size_t length)
 	return writev(fd, parts, 2);
 }
 
-static ssize_t call_pwritev2(int fd, void *bytes, size_t length)
+UNUSED static ssize_t call_pwritev2(int fd, void *bytes, size_t length)
 {
 	struct iovec part = {bytes, length};
 	return pwritev2(fd, &part, 1, -1, 0);
 }
 
-static ssize_t call_pwritev64v2(int fd, void *bytes, size_t length)
+UNUSED static ssize_t call_pwritev64v2(int fd, void *bytes, size_t length)
 {
 	struct iovec part = {bytes, length};
 	return pwritev64v2(fd, &part, 1, -1, 0);
@@ -147,8 +147,10 @@ static const struct call calls[] = {
 	{"write", "write", call_write},
 	{"__write", "write", call___write},
 	{"writev", "writev", call_writev},
+#ifndef NO_PWRITEV2 /* musl before 1.2.5 */
 	{"pwritev2", "pwritev2", call_pwritev2},
 	{"pwritev64v2", "pwritev2", call_pwritev64v2},
+#endif
 	{"send", "send", call_send},
 	{"__send", "send", call___send},
 	{"sendto", "sendto", call_sendto},

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "write") == 0) {
 		CHECK_FAILS(write(1, "x", 1), EPIPE);
 	} else {
-		CHECK(puts("hello") >= 0);
+		CHECK(fputs("hello", stdout) >= 0);
 		CHECK_FAILS(fflush(stdout), EPIPE);
 	}
 	return 0;

@@ -10,10 +10,11 @@
 #include "check.h"
 
 void outsider_after_start(void);
+const char *outsider_kind(void);
 
-__attribute__((constructor)) static void late(int argc, char **argv)
+__attribute__((constructor)) static void late(void)
 {
-	if (argc != 2 || strcmp(argv[1], "late") != 0)
+	if (strcmp(outsider_kind(), "late") != 0)
 		return;
 	struct connection c = dead_tcp("v4");
 	expect_dead(&c, "write", "");

@@ -33,6 +33,10 @@ signal_fn *const prototype_of_bsd_signal = bsd_signal;
 int (*const prototype_of_pidfd_send_signal)(int, int, siginfo_t *, unsigned int) = pidfd_send_signal;
 #endif
 
+#if defined _GNU_SOURCE && __GLIBC_PREREQ(2, 34)
+pid_t (*const prototype_of__Fork)(void) = _Fork;
+#endif
+
 /* No header declares __write, __send, __connect and __sigaction, the other names of these. */
 ssize_t (*const prototype_of_write)(int, const void *, size_t) = write;
 ssize_t (*const prototype_of_send)(int, const void *, size_t, int) = send;

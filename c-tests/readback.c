@@ -39,12 +39,12 @@ static struct sigaction blank(void)
 }
 
 /*
- * The whole structure, except addresses. The restorer is libc's, the same for every signal. Only the 64 signals that
- * exist are compared in the mask: glibc fills the rest of it from its own stack.
+ * The whole structure, except addresses. The restorer is libc's, the same for every signal; musl writes none. Only the 64
+ * signals that exist are compared in the mask: glibc fills the rest of it from its own stack.
  */
 static void show(const char *what, const struct sigaction *action)
 {
-	struct sigaction other;
+	struct sigaction other = blank();
 	uint64_t mask;
 	CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = handler_a}, NULL) == 0);
 	CHECK(sigaction(SIGUSR1, NULL, &other) == 0);

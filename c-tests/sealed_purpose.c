@@ -12,12 +12,12 @@ static void seal(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(SYS_clone),
-		ALLOW(SYS_set_robust_list),
+		ALLOW_FORK,
 		ALLOW(SYS_wait4),
 		ALLOW(SYS_write),
 		ALLOW(SYS_kill),
 		ALLOW(SYS_tgkill),
+		ALLOW(SYS_tkill),
 		ALLOW(SYS_getpid),
 		ALLOW(SYS_gettid),
 		ALLOW(SYS_pause),

@@ -80,13 +80,12 @@ static void send_on_purpose(int may_change_actions)
 	kill(self, SIGPIPE);
 }
 
-/* The calls of glibc's fork, and of the parent's wait. */
+/* The calls of fork, and of the parent's wait. */
 static void fail_in_a_child(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(SYS_clone),
-		ALLOW(SYS_set_robust_list),
+		ALLOW_FORK,
 		ALLOW(SYS_wait4),
 		ALLOW(SYS_write),
 		ALLOW(SYS_sendto),

@@ -11,6 +11,15 @@
 
 #define ALLOW(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
+/* What fork(3) does. */
+#ifdef __GLIBC__
+#define ALLOW_FORK ALLOW(SYS_clone), ALLOW(SYS_set_robust_list)
+#elif defined SYS_fork
+#define ALLOW_FORK ALLOW(SYS_fork), ALLOW(SYS_rt_sigprocmask), ALLOW(SYS_set_tid_address), ALLOW(SYS_gettid)
+#else
+#define ALLOW_FORK ALLOW(SYS_clone), ALLOW(SYS_rt_sigprocmask), ALLOW(SYS_set_tid_address), ALLOW(SYS_gettid)
+#endif
+
 /* What every such program here does: writes of all kinds, the return from a signal handler, the exit. */
 static struct sock_filter allow_list[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

@@ -1,15 +1,16 @@
-//! The symbols of loaded objects, by the tables that the dynamic linker uses: elf(5), and the GNU hash table where there is one.
+//! The symbols of loaded objects, by the tables that the dynamic linker uses: elf(5). An object has a GNU hash table
+//! (glibc's ld.so reads it since 2.5), the older one of the System V ABI, or both.
 //!
-//! It knows no product: whoever wants a function gives its name and that name's hash.
+//! It knows no product: whoever wants a symbol gives its name and that name's hash. Versions of symbols are not looked at,
+//! except that an old version of a name is passed over: musl has none.
 //!
 //! unsafe: reads the tables of loaded objects.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::libc::auxval;
 use core::ffi::CStr;
 use core::ops::Range;
 
-/// The name of a function that is looked for: at most 23 bytes, and its GNU hash.
+/// The name of a symbol that is looked for: at most 23 bytes, and its GNU hash.
 pub struct Name {
     bytes: [u8; 24],
     hash: u32,
@@ -33,7 +34,8 @@ impl Name {
 
     /// The text.
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.split(|&b| b == 0).next().unwrap_or(b"")
+        // SAFETY: `new` has left room for the NUL.
+        unsafe { CStr::from_ptr(self.bytes.as_ptr().cast()).to_bytes() }
     }
 
     /// Whether the C string at `text` is this name. Eight bytes at a time: half of a start-up would go by with this.
@@ -119,6 +121,7 @@ impl Object<'_> {
     }
 
     /// Where the object's tables are; `None` if it has no symbols.
+    #[inline(never)]
     pub fn tables(&self) -> Option<Tables> {
         let dynamic = self.headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC)?;
         let mut entry = self.base.wrapping_add(dynamic.p_vaddr as usize) as *const [u64; 2];
@@ -137,7 +140,7 @@ impl Object<'_> {
             let [tag, value] = unsafe { *entry };
             // glibc has relocated the addresses in place, but not those of the read-only vDSO; musl never does.
             let address = match value as usize {
-                offset if offset < self.base => self.base + offset,
+                offset if offset < self.base => self.base.wrapping_add(offset),
                 address => address,
             };
             match tag {
@@ -172,12 +175,29 @@ pub struct Tables {
     sysv_hash: *const u32,
 }
 
-/// A function's code.
-pub struct Code {
-    /// Its first byte.
-    pub address: usize,
+/// What a symbol stands for.
+pub struct Definition {
+    /// The first byte of a function's code, or of a variable.
+    address: usize,
     /// How many bytes it has.
     pub size: usize,
+    /// The code returns the address of the function that suits this CPU.
+    is_indirect: bool,
+}
+
+impl Definition {
+    /// The address of the function or variable. `hwcap` is what the code that chooses a function is given: AT_HWCAP of
+    /// getauxval(3).
+    pub fn address(&self, hwcap: impl FnOnce() -> u64) -> usize {
+        if !self.is_indirect {
+            return self.address;
+        }
+        // SAFETY: the dynamic linker calls it in the same way.
+        unsafe {
+            let choose: extern "C" fn(u64) -> usize = core::mem::transmute(self.address);
+            choose(hwcap())
+        }
+    }
 }
 
 impl Tables {
@@ -188,15 +208,16 @@ impl Tables {
             .map(|offset| unsafe { CStr::from_ptr(self.strings.add(offset).cast()) })
     }
 
-    /// The code of the default version of function `wanted`, if this object defines it.
-    pub fn find(&self, wanted: &Name) -> Option<Code> {
+    /// The default version of `wanted`, if this object defines it.
+    #[inline(never)]
+    pub fn find(&self, wanted: &Name) -> Option<Definition> {
         // SAFETY: the tables of a loaded object, in the formats that elf(5) and the dynamic linker define.
         unsafe {
             if !self.gnu_hash.is_null() {
                 self.find_by_gnu_hash(wanted)
             } else if !self.sysv_hash.is_null() {
-                // The second word is the number of symbols. Few objects have only this table, and none of them is
-                // large.
+                // The second word is the number of symbols. An object that has only this table is rare, so all of them are
+                // looked at: 0.1 ms of a start, were it libc.
                 (1..*self.sysv_hash.add(1)).find_map(|index| self.symbol(index, wanted))
             } else {
                 None
@@ -207,7 +228,7 @@ impl Tables {
     /// # Safety
     /// `gnu_hash` is the object's DT_GNU_HASH table: bucket count, first symbol, filter words, filter shift; the Bloom
     /// filter; the buckets; the hash values, the last one of each bucket odd.
-    unsafe fn find_by_gnu_hash(&self, wanted: &Name) -> Option<Code> {
+    unsafe fn find_by_gnu_hash(&self, wanted: &Name) -> Option<Definition> {
         // SAFETY: as the caller says; a bucket's last hash value is odd, so the search ends within the table.
         unsafe {
             let [buckets, first, words, shift] = *self.gnu_hash.cast::<[u32; 4]>();
@@ -229,9 +250,9 @@ impl Tables {
             loop {
                 let there = *hashes.add((index - first) as usize);
                 if there | 1 == hash | 1
-                    && let Some(code) = self.symbol(index, wanted)
+                    && let Some(definition) = self.symbol(index, wanted)
                 {
-                    return Some(code);
+                    return Some(definition);
                 }
                 if there & 1 == 1 {
                     return None;
@@ -241,11 +262,11 @@ impl Tables {
         }
     }
 
-    /// The code of symbol `index`, if it is the default version of `wanted`.
+    /// What symbol `index` stands for, if it is the default version of `wanted`.
     ///
     /// # Safety
     /// There is a symbol of this index.
-    unsafe fn symbol(&self, index: u32, wanted: &Name) -> Option<Code> {
+    unsafe fn symbol(&self, index: u32, wanted: &Name) -> Option<Definition> {
         // SAFETY: as the caller says; its name lies in the string table, its version in the table of the same length.
         unsafe {
             let symbol = &*self.symbols.add(index as usize);
@@ -262,14 +283,10 @@ impl Tables {
             if !self.versions.is_null() && *self.versions.add(index as usize) & VERSION_HIDDEN != 0 {
                 return None;
             }
-            let mut address = self.base.wrapping_add(symbol.st_value as usize);
-            if symbol.st_info & 0xf == STT_GNU_IFUNC {
-                let choose: extern "C" fn(u64) -> usize = core::mem::transmute(address);
-                address = choose(auxval(libc::AT_HWCAP));
-            }
-            Some(Code {
-                address,
+            Some(Definition {
+                address: self.base.wrapping_add(symbol.st_value as usize),
                 size: symbol.st_size as usize,
+                is_indirect: symbol.st_info & 0xf == STT_GNU_IFUNC,
             })
         }
     }

@@ -8,22 +8,17 @@
 //! unsafe: the environment is a C array.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::libc::{auxval, environment};
+use crate::libc::{environment, gained_privileges};
 use core::ffi::{CStr, c_char};
 use nopipe_engine::config::JOURNAL_STREAM;
 
 /// What the names of settings begin with.
 const PREFIX: &[u8] = b"NOPIPE_";
 
-/// Whether the environment is that of a caller with fewer privileges.
-fn is_a_callers() -> bool {
-    auxval(libc::AT_SECURE) != 0
-}
-
 /// Calls `f` with name and value of each variable that is a setting or [`JOURNAL_STREAM`]; with none in a process that
 /// gained privileges.
 pub fn for_each_variable(f: &mut dyn FnMut(&[u8], &[u8])) {
-    if is_a_callers() {
+    if gained_privileges() {
         return;
     }
     // SAFETY: environ(7). We run before main, and threads that other constructors may have started do not change it
@@ -49,7 +44,7 @@ pub fn for_each_variable(f: &mut dyn FnMut(&[u8], &[u8])) {
 /// without an equals sign. The others keep their order. The array is edited in place, as unsetenv(3) does it: main's third
 /// argument is the same array.
 pub fn remove_settings() {
-    if !is_a_callers() {
+    if !gained_privileges() {
         return;
     }
     // SAFETY: as in `for_each_variable`. `to` is never ahead of `from`, which stops at the null at the array's end. A

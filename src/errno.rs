@@ -13,6 +13,8 @@ pub fn get() -> c_int {
 }
 
 /// Sets the calling thread's `errno`.
+#[cold]
+#[inline(never)]
 pub fn set(value: c_int) {
     // SAFETY: as in `get`.
     unsafe { *errno_location() = value }

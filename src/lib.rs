@@ -18,7 +18,7 @@
 //! | [`environment`] | what the environment says, and whether it may be believed |
 //! | [`summary`], [`streams`] | the account at exit; what libc will flush after it |
 //! | [`errno`], [`libc`] | the program's errno; every name taken from libc |
-//! | [`runtime`] | what a no_std library must bring along |
+//! | [`runtime`], [`memory`] | what a no_std library must bring along |
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
@@ -28,6 +28,8 @@ mod environment;
 mod errno;
 mod hooks;
 mod libc;
+#[cfg(target_arch = "x86_64")]
+mod memory;
 mod real;
 mod runtime;
 mod start;

@@ -10,9 +10,9 @@
 //! unsafe: makes a function of an address.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::elf::{Name, Object};
+use crate::elf::{Name, Object, Tables};
 use crate::errno;
-use crate::libc::{an_address, for_each_object};
+use crate::libc::{self as names, Part, for_each_object};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use nopipe_core::library::LIBRARY;
@@ -119,21 +119,24 @@ pub fn is_second_copy() -> bool {
 
 /// Points every slot to the function that would be called without us. May be called again at any time.
 pub fn resolve() {
-    let table = table();
     let mut search = Search {
-        table,
+        table: table(),
         own: resolve as *const () as usize,
-        libc: an_address(),
+        is_first: true,
         after_us: false,
+        has_libc: false,
         found: [false; ROOM],
+        rows: 0,
     };
     search.run();
-    if search.found.iter().zip(table).any(|(&found, _)| !found) {
-        // After dlopen, libc comes before us: no program calls our hooks, but our own calls of them must work.
+    if !search.has_libc {
+        // After dlopen, libc comes before us: no program calls our hooks, but our own calls of them must work. Only then:
+        // a libc that lacks a name is no reason, and of two copies of this library each would find the other.
+        search.is_first = true;
         search.after_us = true;
         search.run();
     }
-    for (symbol, found) in table.iter().zip(search.found) {
+    for (symbol, found) in search.table.iter().zip(search.found) {
         if !found {
             symbol.real.0.store(missing as *mut (), Relaxed);
         }
@@ -160,12 +163,17 @@ pub fn libc_sigaction() -> Option<unsafe extern "C" fn(c_int, *const libc::sigac
 
 struct Search {
     table: &'static [Symbol],
-    /// An address in our own code, and an address in libc's.
+    /// An address in our own code.
     own: usize,
-    libc: usize,
+    /// Whether the next object is the program itself.
+    is_first: bool,
     /// Whether our own object has been passed.
     after_us: bool,
+    /// Whether libc has been seen among those that are searched.
+    has_libc: bool,
     found: [bool; ROOM],
+    /// How many functions of libc's the signal handler knows.
+    rows: usize,
 }
 
 impl Search {
@@ -174,42 +182,58 @@ impl Search {
     }
 
     fn look_into(&mut self, object: &Object) {
-        let libc_code = object.segment(self.libc);
-        let is_libc = libc_code.is_some();
+        let is_program = core::mem::replace(&mut self.is_first, false);
         if object.contains(self.own) {
             self.after_us = true;
             return;
         }
-        if !self.after_us {
+        if !is_program && !self.after_us {
             return;
         }
         let Some(tables) = object.tables() else { return };
-        if let Some(text) = libc_code {
-            code::note_text(text);
+        if is_program {
+            names::look_into_program(&tables);
         }
+        if self.after_us {
+            self.take_from(object, &tables);
+        }
+    }
+
+    fn take_from(&mut self, object: &Object, tables: &Tables) {
         if tables
             .soname()
             .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())
         {
             COPY_AFTER_US.store(true, Relaxed);
         }
-        for (row, (symbol, found)) in self.table.iter().zip(&mut self.found).enumerate() {
-            if *found && !is_libc {
+        let part = names::look_into(tables);
+        self.has_libc |= part == Part::Libc;
+        for (symbol, found) in self.table.iter().zip(&mut self.found) {
+            if *found && part == Part::Other {
                 continue;
             }
             let Some(function) = tables.find(&symbol.name) else {
                 continue;
             };
+            let address = names::address_of(&function);
             if !*found {
                 *found = true;
-                symbol.real.0.store(function.address as *mut (), Relaxed);
+                symbol.real.0.store(address as *mut (), Relaxed);
             }
-            if is_libc {
-                if let Some(deed) = symbol.deed {
-                    code::note(row, deed, function.address, function.size);
-                }
-                if symbol.name == SIGACTION {
-                    LIBC_SIGACTION.store(function.address, Relaxed);
+            if part == Part::Other {
+                continue;
+            }
+            if let Some(deed) = symbol.deed {
+                code::note(self.rows, deed, address, function.size);
+                self.rows += 1;
+            }
+            if symbol.name == SIGACTION {
+                LIBC_SIGACTION.store(address, Relaxed);
+                // All of libc's code is in one segment. (libpthread has a sigaction as well, before glibc 2.34.)
+                if part == Part::Libc
+                    && let Some(text) = object.segment(address)
+                {
+                    code::note_text(text);
                 }
             }
         }

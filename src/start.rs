@@ -28,12 +28,12 @@ static STATE: AtomicU8 = AtomicU8::new(NEW);
 
 /// What a hook does if it is called before its real function is known.
 pub fn first_call() {
+    // libc's own names as well.
+    real::resolve();
     // Code in DT_PREINIT_ARRAY runs before libc knows the program's name and environment. Our constructor runs later.
     if !program_name().is_empty() {
         start();
     }
-    // Another thread, or the code that a signal interrupted, may be in the middle of start-up.
-    real::resolve();
 }
 
 /// Whether the library does its work in this program: start-up is over, and `NOPIPE_ONLY` does not exclude it.

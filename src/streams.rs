@@ -11,8 +11,8 @@
 //! unsafe: reads libc's list.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::elf::{Name, Object};
-use crate::libc::{an_address, for_each_object};
+use crate::elf::Name;
+use crate::libc::find;
 use core::ffi::c_int;
 use nopipe_engine::channel::Channel;
 use nopipe_sys as sys;
@@ -41,14 +41,7 @@ pub fn doomed() -> u32 {
 }
 
 fn first() -> Option<usize> {
-    let mut list = None;
-    for_each_object(|base, headers| {
-        let object = Object { base, headers };
-        if object.contains(an_address()) {
-            list = object.tables().and_then(|tables| tables.find(&IO_LIST_ALL));
-        }
-    });
-    word(list?.address, 0)
+    word(find(&IO_LIST_ALL)?, 0)
 }
 
 /// Whether this stream holds output that its descriptor will refuse with EPIPE. (Where a reset is still to be reported,

@@ -1,10 +1,10 @@
 /*
  * A shared library that the program `outsider` needs: its constructor runs before that of a preloaded library, its
- * destructor after main. glibc hands constructors the arguments of main.
+ * destructor after main.
  */
 #include "../calls.h"
 
-static const char *kind = "";
+static char arguments[4096], *kind = arguments;
 static struct connection left;
 
 static void handler(int signal)
@@ -19,6 +19,11 @@ static void disposition_is(void (*expected)(int))
 	CHECK(now.sa_handler == expected);
 }
 
+const char *outsider_kind(void)
+{
+	return kind;
+}
+
 void outsider_after_start(void)
 {
 	disposition_is(strcmp(kind, "sigaction") == 0 ? handler : strcmp(kind, "ignore") == 0 ? SIG_IGN : SIG_DFL);
@@ -26,10 +31,13 @@ void outsider_after_start(void)
 		CHECK(sigpipe_in("SigIgn") == 1);
 }
 
-__attribute__((constructor)) static void before_main(int argc, char **argv)
+__attribute__((constructor)) static void before_main(void)
 {
-	CHECK(argc == 2);
-	kind = argv[1];
+	/* glibc would hand over the arguments of main, musl does not. */
+	int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	CHECK(file >= 0 && read(file, arguments, sizeof arguments - 1) > 0);
+	close(file);
+	kind = arguments + strlen(arguments) + 1;
 	if (strcmp(kind, "write") == 0 || strcmp(kind, "send") == 0 || strcmp(kind, "splice") == 0) {
 		const struct call *call = call_named(kind);
 		struct connection c = dead_tcp("v4");

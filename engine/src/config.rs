@@ -20,6 +20,18 @@ struct Config {
     journal_stream: Option<(u64, u64)>,
 }
 
+impl Config {
+    /// Takes one variable; false if it is a setting that was not understood.
+    #[inline(never)]
+    fn take(&mut self, name: &[u8], value: &[u8]) -> bool {
+        if name == JOURNAL_STREAM {
+            self.journal_stream = device_and_inode(value);
+            return true;
+        }
+        self.settings.set(name, value).is_ok()
+    }
+}
+
 struct Cell(UnsafeCell<Config>);
 
 // SAFETY: written only by `read`, which start-up calls once; others look only after READY is set.
@@ -74,13 +86,7 @@ pub unsafe fn read(program: &[u8], for_each_variable: impl FnOnce(&mut dyn FnMut
         config.program.push_str("unknown");
     }
     let mut problems = false;
-    for_each_variable(&mut |name, value| {
-        if name == JOURNAL_STREAM {
-            config.journal_stream = device_and_inode(value);
-        } else {
-            problems |= config.settings.set(name, value).is_err();
-        }
-    });
+    for_each_variable(&mut |name, value| problems |= !config.take(name, value));
     READY.store(true, Release);
     problems
 }

@@ -13,8 +13,9 @@
 //! | another | that process has ended, and is not our parent | a forked child; a vfork child of ours has written by mistake |
 //! | another | else | a vfork child: it must not change anything of its parent's |
 //!
-//! A forked child writes its own pid and counts from zero. After fork(3) an atfork handler does so at once, before the child
-//! can vfork, and after `syscall(SYS_clone, …)` the hook. After a clone by an instruction of the program's own nothing does.
+//! A forked child writes its own pid and counts from zero. After fork(3) an atfork handler or the hook does so at once,
+//! before the child can vfork, and after `syscall(SYS_clone, …)` the hook. After a clone by an instruction of the program's
+//! own, or of musl's in daemon(3) and forkpty(3), nothing does: that is the row with kcmp(2).
 //!
 //! If the program has put itself under seccomp, none of this may be asked. A sealed program has no vfork children then, as
 //! far as can be seen; [`crate::disposition`] does not rely on it. A child that seals itself in memory that it borrows is
@@ -46,7 +47,8 @@ static TESTIMONY: AtomicU64 = AtomicU64::new(0);
 static LAST: AtomicI32 = AtomicI32::new(0);
 
 /// Runs in a child that fork(3) has made, before anything else of the program does: whoever has a libc registers it with
-/// pthread_atfork(3). What other threads had open for the library at that moment is closed. Under seccomp of the program's own nothing is asked: the page stays unsigned.
+/// pthread_atfork(3), or hooks fork(3). What other threads had open for the library at that moment is closed. Under seccomp
+/// of the program's own nothing is asked: the page stays unsigned.
 pub extern "C" fn forked() {
     if !WIPES.load(Relaxed) {
         page::wipe();

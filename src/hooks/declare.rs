@@ -20,6 +20,7 @@ macro_rules! hook {
     ($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty $(= $check:path)? => $body:path
         $(, makes $call:ident)? $(, to $out:ident)? ) => {
         #[doc = concat!("The hook of `", stringify!($name), "`.")]
+        #[allow(non_snake_case, reason = "a C name")]
         pub mod $name {
             #[allow(unused_imports, reason = "not every hook needs all of its family's")]
             use super::*;

@@ -16,6 +16,7 @@
 
 pub mod connect;
 pub mod declare;
+pub mod fork;
 pub mod kill;
 pub mod on_purpose;
 pub mod seccomp;

@@ -2,12 +2,21 @@
 //! ([`nopipe_engine::disposition`]); every other signal is libc's.
 //!
 //! For what glibc's own functions do, see its manual, "Signal Actions", and signal(2), sysv_signal(3), sigset(3),
-//! siginterrupt(3).
+//! siginterrupt(3). musl differs (its `src/signal`), and a program reads back what its libc would have shown:
+//!
+//! | | glibc | musl |
+//! | --- | --- | --- |
+//! | the mask that signal(2) sets | the signal itself | empty |
+//! | signal(2) with SIG_ERR | EINVAL | an address like any other |
+//! | `__sysv_signal` | one-shot | another name of signal(2) |
+//! | siginterrupt(3) | also for later calls of signal(2) | for the present action |
+//! | `sa_restorer` of the old action | written | left as it was |
 //!
 //! unsafe: exported C functions.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use super::declare::hook;
+use crate::libc::is_glibc;
 use crate::{errno, start};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -32,7 +41,7 @@ const SIG_HOLD: sighandler_t = 2;
 /// SA_INTERRUPT, which sysv_signal sets; the kernel no longer knows it.
 const SA_INTERRUPT: c_int = 0x2000_0000;
 
-/// Whether siginterrupt(SIGPIPE, 1) was called last: then signal() does not set SA_RESTART.
+/// Whether siginterrupt(SIGPIPE, 1) was called last: then glibc's signal() does not set SA_RESTART.
 static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 
 /// Whether this call is about SIGPIPE, in a program in which the library works.
@@ -49,22 +58,13 @@ fn action(handler: sighandler_t, flags: c_int, mask: sys::Mask) -> Action {
     }
 }
 
-fn invalid() -> sighandler_t {
-    errno::set(libc::EINVAL);
-    SIG_ERR
-}
-
 #[inline(always)]
 unsafe fn on_signal(real: signal::Function, number: c_int, handler: sighandler_t) -> sighandler_t {
     if !is_ours(number) {
         // SAFETY: the caller's arguments.
         return unsafe { real(number, handler) };
     }
-    if handler == SIG_ERR {
-        return invalid();
-    }
-    let flags = if INTERRUPTS.load(Relaxed) { 0 } else { SA_RESTART };
-    disposition::replace(action(handler, flags, sys::SIGPIPE_MASK)).handler as sighandler_t
+    set(handler, false)
 }
 
 #[inline(always)]
@@ -73,11 +73,23 @@ unsafe fn on_sysv_signal(real: sysv_signal::Function, number: c_int, handler: si
         // SAFETY: the caller's arguments.
         return unsafe { real(number, handler) };
     }
-    if handler == SIG_ERR {
-        return invalid();
-    }
-    let flags = SA_RESETHAND | SA_NODEFER | SA_INTERRUPT;
-    disposition::replace(action(handler, flags, 0)).handler as sighandler_t
+    set(handler, true)
+}
+
+/// signal(2) for SIGPIPE, or sysv_signal(3), which is one-shot.
+#[inline(never)]
+fn set(handler: sighandler_t, is_one_shot: bool) -> sighandler_t {
+    let (flags, mask) = match is_glibc() {
+        true if handler == SIG_ERR => {
+            errno::set(libc::EINVAL);
+            return SIG_ERR;
+        }
+        true if is_one_shot => (SA_RESETHAND | SA_NODEFER | SA_INTERRUPT, 0),
+        true if INTERRUPTS.load(Relaxed) => (0, sys::SIGPIPE_MASK),
+        true => (SA_RESTART, sys::SIGPIPE_MASK),
+        false => (SA_RESTART, 0),
+    };
+    disposition::replace(action(handler, flags, mask)).handler as sighandler_t
 }
 
 #[inline(always)]
@@ -106,7 +118,9 @@ unsafe fn on_sigaction(
             // Like glibc: the part of sigset_t that the kernel does not know stays as it is.
             (&raw mut (*old).sa_mask).cast::<sys::Mask>().write(before.mask);
             #[cfg(target_arch = "x86_64")]
-            (&raw mut (*old).sa_restorer).cast::<u64>().write(before.restorer);
+            if is_glibc() {
+                (&raw mut (*old).sa_restorer).cast::<u64>().write(before.restorer);
+            }
         }
     }
     0

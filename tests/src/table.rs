@@ -20,8 +20,19 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// Adds a row, or replaces the row of the same case.
     pub fn add(&self, case: impl ToString, row: [String; COLUMNS]) {
+        self.fill(case, 0, row);
+    }
+
+    /// Fills the cells of a case's row from column `first` on; the others stay as they are, or empty.
+    pub fn fill<const CELLS: usize>(&self, case: impl ToString, first: usize, cells: [String; CELLS]) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.insert(case.to_string(), row);
+        let row = rows
+            .entry(case.to_string())
+            .or_insert([const { String::new() }; COLUMNS]);
+        row.iter_mut()
+            .skip(first)
+            .zip(cells)
+            .for_each(|(cell, new)| *cell = new);
     }
 
     /// Prints the table on standard output, if it has any rows.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nopipe_tests::c_program::Libc;
 use nopipe_tests::run::End;
 use nopipe_tests::suite::Need;
 
@@ -10,6 +11,8 @@ pub struct Case {
     pub line: &'static str,
     /// The older kernel to run it on, or what is refused: see `c-tests/on_kernel.c`.
     pub kernel: Option<&'static str>,
+    /// What it is built for.
+    pub libc: Libc,
     /// Settings of the library.
     pub env: Vec<(&'static str, &'static str)>,
     pub bare: End,
@@ -28,11 +31,11 @@ pub struct Case {
 }
 
 impl Case {
-    fn bare(self, bare: End) -> Self {
+    pub fn bare(self, bare: End) -> Self {
         Case { bare, ..self }
     }
 
-    fn preloaded(self, preloaded: End) -> Self {
+    pub fn preloaded(self, preloaded: End) -> Self {
         Case { preloaded, ..self }
     }
 
@@ -68,7 +71,7 @@ impl Case {
         Case { warning, ..self }.env(name, value)
     }
 
-    fn needs(mut self, need: Need) -> Self {
+    pub fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
     }
@@ -90,7 +93,7 @@ impl Case {
         Case { kernel, ..case }
     }
 
-    fn silent(self) -> Self {
+    pub fn silent(self) -> Self {
         Case { silent: true, ..self }
     }
 }
@@ -125,7 +128,7 @@ const LOST_IT: End = End::Exit(8);
 /// `inert` has found a trace of the library.
 const TRACE: End = End::Exit(3);
 /// `setuid` has found a setting in its environment.
-const LEFT: End = End::Exit(3);
+pub const LEFT: End = End::Exit(3);
 /// The program has put itself under seccomp, and its filter has killed it.
 const FILTERED: End = End::Signal(libc::SIGSYS);
 
@@ -134,6 +137,7 @@ fn saved(line: &'static str) -> Case {
     Case {
         line,
         kernel: None,
+        libc: Libc::Glibc,
         env: Vec::new(),
         bare: KILLED,
         preloaded: FINE,
@@ -677,6 +681,12 @@ fn found_by_review() -> Vec<Case> {
     vec![
         saved("forked_vfork fork").bare(CHILD_KILLED),
         saved("forked_vfork clone").bare(CHILD_KILLED),
+        saved("forked_vfork bare").bare(CHILD_KILLED),
+        saved("forked_vfork daemon").bare(CHILD_KILLED),
+        saved("hostile_start closed"),
+        saved("hostile_start nameless"),
+        saved("hostile_start unnamed"),
+        saved("hostile_start sealed"),
         same("vfork_raise", FINE),
         saved("file_limit 0").silent(),
         saved("file_limit 10").env("NOPIPE_LOG", "stderr").silent(),

@@ -1,4 +1,5 @@
-//! The C programs of `c-tests/`, each bare, preloaded with the release library, and with the dev library.
+//! The C programs of `c-tests/`, each bare, preloaded with the release library, and with the dev library; and built for
+//! musl, bare and with the release library.
 //!
 //! A program prints the events that the log must hold (`expect key=value ...`, one line for each event) and the facts that
 //! must be the same with and without the library (`same ...`); see `c-tests/check.h`. Bare, most die of SIGPIPE. That is
@@ -6,17 +7,18 @@
 
 mod cases;
 mod events;
+mod musl;
 
 use std::fs;
 use std::io;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use nopipe_tests::c_program::{self, c_program};
+use nopipe_tests::c_program::{Libc, c_program};
 use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
 use nopipe_tests::run::{Outcome, ignore_sigpipe, run, run_with_dead_stdout};
-use nopipe_tests::suite::{Failed, Suite};
+use nopipe_tests::suite::{Failed, Suite, ensure};
 use nopipe_tests::table::Table;
 use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
@@ -26,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const PROFILES: [Profile; 2] = [Profile::Release, Profile::Dev];
 
 /// The results of the cases, for the table at the end.
-static TABLE: Table<3> = Table::new(["bare", "preloaded", "events"]);
+static TABLE: Table<6> = Table::new(["bare", "preloaded", "events", "musl: bare", "preloaded", "events"]);
 
 fn main() -> ExitCode {
     let mut suite = Suite::new("c_programs");
@@ -37,10 +39,19 @@ fn main() -> ExitCode {
         &[],
         differences_are_explained,
     );
-    for case in cases() {
-        suite.test(case.to_string(), &case.needs.clone(), move || run_case(&case));
+    for case in all_cases() {
+        let name = match case.libc {
+            Libc::Glibc => case.to_string(),
+            Libc::Musl => format!("musl: {case}"),
+        };
+        let needs = [case.libc.needs(), case.needs.clone()].concat();
+        suite.test(name, &needs, move || run_case(&case));
     }
     suite.run_then(|| TABLE.print())
+}
+
+fn all_cases() -> impl Iterator<Item = Case> {
+    cases().into_iter().chain(musl::cases())
 }
 
 /// The program `build_id` looks for the library in its own memory and prints the build-id that it finds there.
@@ -68,9 +79,16 @@ fn differences_are_explained() -> Result<(), Failed> {
         text.lines()
             .any(|line| line.starts_with(&results) && line.contains(&program))
     };
-    let cases = cases();
-    let differs = |case: &&Case| case.bare != case.preloaded;
-    match cases.iter().filter(differs).find(|&case| !is_explained(case)) {
+    for (start, reason) in musl::LEFT_OUT {
+        let program = format!("`{}`", start.split(' ').next().unwrap_or_default());
+        let is_said = |line: &str| line.contains(&program) && line.contains(reason);
+        ensure(
+            text.lines().any(is_said),
+            format!("{start}is left out on musl: {reason}"),
+        )?;
+    }
+    let differs = |case: &Case| case.bare != case.preloaded;
+    match all_cases().filter(differs).find(|case| !is_explained(case)) {
         None => Ok(()),
         Some(case) => Err(format!("{case}: bare {}, preloaded {}", case.bare, case.preloaded).into()),
     }
@@ -101,7 +119,10 @@ fn run_case(case: &Case) -> Result<(), Failed> {
 
     let mut ends = Vec::new();
     let mut counts = Vec::new();
-    let release_only = |&profile: &Profile| !case.release_only || profile == Profile::Release;
+    let release_only = |&profile: &Profile| {
+        let is_enough = case.release_only || case.libc == Libc::Musl;
+        !is_enough || profile == Profile::Release
+    };
     for profile in PROFILES.into_iter().filter(release_only) {
         let logs = scratch_dir("logs");
         library(profile).preload(&mut command, logs.path());
@@ -120,7 +141,12 @@ fn run_case(case: &Case) -> Result<(), Failed> {
     for column in [&mut ends, &mut counts] {
         column.dedup();
     }
-    TABLE.add(case, [alone.end.to_string(), ends.join(" / "), counts.join(" / ")]);
+    let first = match case.libc {
+        Libc::Glibc => 0,
+        Libc::Musl => 3,
+    };
+    let cells = [alone.end.to_string(), ends.join(" / "), counts.join(" / ")];
+    TABLE.fill(case, first, cells);
     if wrong.is_empty() {
         Ok(())
     } else {
@@ -197,8 +223,8 @@ impl Case {
 
     fn command(&self, dir: &std::path::Path) -> Command {
         let mut command = match self.kernel {
-            Some(kernel) => c_program::command(&format!("on_kernel {kernel} {}", self.line)),
-            None => c_program::command(self.line),
+            Some(kernel) => self.libc.command(&format!("on_kernel {kernel} {}", self.line)),
+            None => self.libc.command(self.line),
         };
         command.current_dir(dir);
         if self.sigpipe_ignored {
