@@ -41,44 +41,36 @@ pub struct Symbol {
     name: Name,
     /// What the signal handler must know of libc's own function.
     deed: Option<Deed>,
-    /// For a function that writes to a stream socket.
-    ask_first: Option<AskFirst>,
-}
-
-/// `NOPIPE_EAGER`: what takes the real function's place.
-pub struct AskFirst {
+    /// `NOPIPE_EAGER`, for a function that writes to a stream socket: what takes the real function's place; else null.
     asking: Slot,
-    /// What `asking` calls if the write would not be lost: the real function.
-    behind: &'static Slot,
-}
-
-impl AskFirst {
-    /// `asking` calls what it finds in `behind`.
-    pub const fn new(asking: *mut (), behind: &'static Slot) -> Self {
-        AskFirst {
-            asking: Slot::new(asking),
-            behind,
-        }
-    }
+    /// The real function, once `asking` has taken its place.
+    behind: Slot,
 }
 
 impl Symbol {
-    /// A symbol called `name`, whose slot is aimed at `first`.
-    pub const fn new(name: &str, first: *mut (), deed: Option<Deed>, ask_first: Option<AskFirst>) -> Self {
+    /// A symbol called `name`, whose slot is aimed at `first`. `asking`: what takes the real function's place with
+    /// `NOPIPE_EAGER`; null if it has nothing to ask.
+    pub const fn new(name: &str, first: *mut (), deed: Option<Deed>, asking: *mut ()) -> Self {
         Symbol {
             real: Slot::new(first),
             name: Name::new(name),
             deed,
-            ask_first,
+            asking: Slot::new(asking),
+            behind: Slot::new(core::ptr::null_mut()),
         }
     }
 
     /// Aims the hook at the function that asks first, if it has one.
     pub fn let_ask_first(&self) {
-        if let Some(AskFirst { asking, behind }) = &self.ask_first {
-            behind.0.store(self.real.get(), Relaxed);
-            self.real.0.store(asking.get(), Release);
+        if !self.asking.get().is_null() {
+            self.behind.0.store(self.real.get(), Relaxed);
+            self.real.0.store(self.asking.get(), Release);
         }
+    }
+
+    /// What the function that asks first calls if the write would not be lost.
+    pub fn behind(&self) -> *mut () {
+        self.behind.get()
     }
 
     /// The symbol's name, if this libc does not have it.

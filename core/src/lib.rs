@@ -20,7 +20,7 @@
 //! | [`table`] | which connections were reported; the addresses of failed connects |
 //! | [`tcp_info`] | what the kernel reports of a TCP connection |
 //! | [`proc_stat`] | `/proc/PID/stat`: a process's parent, and when it was started |
-//! | [`proc_fields`] | numbers out of `/proc/PID/status` and `/proc/PID/io` |
+//! | [`proc_field`] | numbers out of `/proc/PID/status` and `/proc/PID/io` |
 //! | [`versioned`] | a few words that are written whole or not at all |
 //! | [`disposition`] | the SIGPIPE action that the program set and sees |
 //! | [`throttle`] | the rate limit of lines |
@@ -40,7 +40,7 @@ pub mod fdinfo;
 pub mod fields;
 pub mod library;
 pub mod line;
-pub mod proc_fields;
+pub mod proc_field;
 pub mod proc_stat;
 pub mod runaway;
 pub mod search;

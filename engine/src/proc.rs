@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 use nopipe_core::fdinfo;
 use nopipe_core::library::LIBRARY_BYTES;
 use nopipe_core::line::Line;
-use nopipe_core::proc_fields::{Field, ProcFields, TRACER, UID, VM_LIB, WRITE_BYTES};
+use nopipe_core::proc_field::{Field, ProcField, TRACER, UID, VM_LIB, WRITE_BYTES};
 use nopipe_core::proc_stat::ProcStat;
 use nopipe_core::search::Needle;
 use nopipe_sys as sys;
@@ -26,7 +26,7 @@ pub fn maps_library(pid: c_int) -> Option<bool> {
 pub fn may_be_loading_library(pid: c_int, is_early: bool) -> bool {
     match names_library(pid, "environ") {
         // A static program has no library, only the kernel's vDSO: 8 KiB. The dynamic loader alone has over 100.
-        Some(Named::Yes) => fields(pid, "status", [VM_LIB]) >= [Some(64)],
+        Some(Named::Yes) => field(pid, "status", VM_LIB) >= Some(64),
         Some(Named::Empty) => is_early,
         _ => false,
     }
@@ -93,34 +93,32 @@ pub fn status(pid: c_int) -> Option<Status> {
 
 /// The real user id of process `pid`; `None` if there is no such process, or none that we can see.
 pub fn uid(pid: c_int) -> Option<u64> {
-    let [uid] = fields(pid, "status", [UID]);
-    uid
+    field(pid, "status", UID)
 }
 
 /// Bytes that the calling process, its dead threads and its reaped children have caused to be written to storage; `None`
 /// without /proc, or on a kernel that does not count them.
 pub fn written_to_storage() -> Option<u64> {
-    let [bytes] = fields(sys::getpid(), "io", [WRITE_BYTES]);
-    bytes
+    field(sys::getpid(), "io", WRITE_BYTES)
 }
 
 /// Whether a debugger or strace traces the calling process, or that cannot be known.
 pub fn may_be_traced() -> bool {
-    fields(sys::getpid(), "status", [TRACER]) != [Some(0)]
+    field(sys::getpid(), "status", TRACER) != Some(0)
 }
 
-fn fields<const N: usize>(pid: c_int, name: &str, fields: [Field; N]) -> [Option<u64>; N] {
-    let mut fields = ProcFields::new(fields);
+#[inline(never)]
+fn field(pid: c_int, name: &str, field: Field) -> Option<u64> {
+    let mut field = ProcField::new(field);
     with_file(pid, name, |file| {
         let mut buffer = [0; PIECE];
-        // The last field is the furthest down.
-        while !matches!(fields.values().last(), Some(Some(_))) {
+        while field.value().is_none() {
             let read = sys::read(file, &mut buffer).ok().filter(|&read| read > 0)?;
-            fields.push(buffer.get(..read)?);
+            field.push(buffer.get(..read)?);
         }
         Some(())
     });
-    fields.values()
+    field.value()
 }
 
 /// Whether stdout or stderr of process `pid` is this pipe.

@@ -72,13 +72,13 @@ macro_rules! deed {
     };
 }
 
-/// The `ask_first` of a [`hook`]'s symbol.
+/// The `asking` of a [`hook`]'s symbol.
 macro_rules! ask_first {
     () => {
-        None
+        core::ptr::null_mut()
     };
     ($out:ident) => {
-        Some($crate::real::AskFirst::new(asking as *mut (), &BEHIND))
+        asking as *mut ()
     };
 }
 
@@ -86,9 +86,6 @@ macro_rules! ask_first {
 macro_rules! asking {
     ([] $($rest:tt)*) => {};
     ([$out:ident] ($($arg:ident: $type:ty),*) -> $result:ty) => {
-        /// The real function, once the hook is aimed at `asking`.
-        static BEHIND: $crate::real::Slot = $crate::real::Slot::new(core::ptr::null_mut());
-
         /// Replaces the real function: refuses a write that would be lost.
         unsafe extern "C" fn asking($($arg: $type),*) -> $result {
             if nopipe_engine::eager::would_be_lost($out) {
@@ -96,7 +93,7 @@ macro_rules! asking {
                 return -1;
             }
             // SAFETY: the slot was set to the real function before the hook was aimed here; the caller's arguments.
-            unsafe { core::mem::transmute::<*mut (), Function>(BEHIND.get())($($arg),*) }
+            unsafe { core::mem::transmute::<*mut (), Function>(SYMBOL.behind())($($arg),*) }
         }
     };
 }

@@ -15,32 +15,31 @@ pub const WRITE_BYTES: Field = ("write_bytes:", 10);
 
 /// Reads a file that comes in pieces; none of it is kept. Of several lines with the same beginning the last one counts.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcFields<const N: usize> {
-    fields: [Field; N],
-    values: [Option<u64>; N],
+pub struct ProcField {
+    field: Field,
+    value: Option<u64>,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// This number of bytes of a line were read, and they are those of the fields with these bits.
-    Name(usize, u8),
+    /// This number of bytes of a line were read, and they are those of the field.
+    Name(usize),
     /// The rest of the line is of no interest.
     Elsewhere,
-    /// In the line of the field of this index: white space, then digits.
-    Value(usize, Option<u64>),
+    /// In the field's line: white space, then digits.
+    Value(Option<u64>),
 }
 
-/// A line begins, and may be that of any field.
-const LINE: State = State::Name(0, !0);
+/// A line begins.
+const LINE: State = State::Name(0);
 
-impl<const N: usize> ProcFields<N> {
-    /// Nothing was read yet. There are at most eight fields.
-    pub const fn new(fields: [Field; N]) -> Self {
-        const { assert!(N <= 8) };
-        ProcFields {
-            fields,
-            values: [None; N],
+impl ProcField {
+    /// Nothing was read yet.
+    pub const fn new(field: Field) -> Self {
+        ProcField {
+            field,
+            value: None,
             state: LINE,
         }
     }
@@ -50,67 +49,44 @@ impl<const N: usize> ProcFields<N> {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
-            match self.state {
+            self.state = match self.state {
+                State::Elsewhere if byte == b'\n' => LINE,
                 State::Elsewhere => {
-                    if byte != b'\n' {
-                        let Some(end) = end_of_line(rest) else {
-                            return;
-                        };
-                        rest = rest.get(end + 1..).unwrap_or(&[]);
-                    }
-                    self.state = LINE;
+                    let Some(end) = end_of_line(rest) else {
+                        return;
+                    };
+                    rest = rest.get(end + 1..).unwrap_or(&[]);
+                    LINE
                 }
-                // Most lines end here.
-                State::Name(0, _) if byte != b'\n' && !self.begins_with(byte) => self.state = State::Elsewhere,
-                State::Name(at, alike) => self.state = self.after_name(at, alike, byte),
-                State::Value(index, number) => self.state = self.after_value(index, number, byte),
-            }
+                State::Name(at) => self.after_name(at, byte),
+                State::Value(number) => self.after_value(number, byte),
+            };
         }
     }
 
-    /// Whether any field does.
-    #[inline(always)]
-    fn begins_with(&self, byte: u8) -> bool {
-        let mut begins = false;
-        for (name, _) in &self.fields {
-            begins |= name.as_bytes().first() == Some(&byte);
-        }
-        begins
-    }
-
-    fn after_name(&self, at: usize, alike: u8, byte: u8) -> State {
-        let mut still_alike = 0;
-        for (index, (name, _)) in self.fields.iter().enumerate() {
-            if alike >> index & 1 == 0 || name.as_bytes().get(at) != Some(&byte) {
-                continue;
-            }
-            if at + 1 == name.len() {
-                return State::Value(index, None);
-            }
-            still_alike |= 1 << index;
-        }
-        match (byte, still_alike) {
-            (b'\n', _) => LINE,
-            (_, 0) => State::Elsewhere,
-            _ => State::Name(at + 1, still_alike),
+    fn after_name(&self, at: usize, byte: u8) -> State {
+        let (name, _) = self.field;
+        match name.as_bytes().get(at) == Some(&byte) {
+            true if at + 1 == name.len() => State::Value(None),
+            true => State::Name(at + 1),
+            false if byte == b'\n' => LINE,
+            false => State::Elsewhere,
         }
     }
 
-    fn after_value(&mut self, index: usize, number: Option<u64>, byte: u8) -> State {
-        let Some((&(_, base), value)) = self.fields.get(index).zip(self.values.get_mut(index)) else {
-            return State::Elsewhere;
-        };
+    fn after_value(&mut self, number: Option<u64>, byte: u8) -> State {
+        let (_, base) = self.field;
         match ((byte as char).to_digit(16).filter(|&digit| digit < base), number) {
             (Some(digit), _) => {
                 let times_base = number.unwrap_or(0).checked_mul(base.into());
                 match times_base.and_then(|number| number.checked_add(digit.into())) {
-                    Some(number) => State::Value(index, Some(number)),
+                    Some(number) => State::Value(Some(number)),
                     None => State::Elsewhere,
                 }
             }
-            (None, None) if byte == b' ' || byte == b'\t' => State::Value(index, None),
+            (None, None) if byte == b' ' || byte == b'\t' => State::Value(None),
             (None, Some(_)) if byte == b' ' || byte == b'\t' || byte == b'\n' => {
-                *value = number;
+                self.value = number;
                 if byte == b'\n' { LINE } else { State::Elsewhere }
             }
             (None, _) if byte == b'\n' => LINE,
@@ -118,9 +94,9 @@ impl<const N: usize> ProcFields<N> {
         }
     }
 
-    /// The numbers; `None` for a line that is not there, was not read whole, or holds no number of 64 bits.
-    pub fn values(&self) -> [Option<u64>; N] {
-        self.values
+    /// The number; `None` for a line that is not there, was not read whole, or holds no number of 64 bits.
+    pub fn value(&self) -> Option<u64> {
+        self.value
     }
 }
 
@@ -161,11 +137,13 @@ mod tests {
 
     /// In one piece, and byte by byte.
     fn read<const N: usize>(fields: [Field; N], text: &str) -> [Option<u64>; N] {
-        let (mut whole, mut pieces) = (ProcFields::new(fields), ProcFields::new(fields));
-        whole.push(text.as_bytes());
-        text.as_bytes().chunks(1).for_each(|byte| pieces.push(byte));
-        assert_eq!(whole.values(), pieces.values(), "{text:?}");
-        whole.values()
+        fields.map(|field| {
+            let (mut whole, mut pieces) = (ProcField::new(field), ProcField::new(field));
+            whole.push(text.as_bytes());
+            text.as_bytes().chunks(1).for_each(|byte| pieces.push(byte));
+            assert_eq!(whole.value(), pieces.value(), "{text:?}");
+            whole.value()
+        })
     }
 
     /// Linux 6.18, some lines. The name is the program's own choice; the kernel escapes its newlines.
@@ -200,13 +178,13 @@ mod tests {
     #[test]
     fn cut_anywhere() {
         for at in 0..=STATUS.len() {
-            let (mut first, mut second) = (ProcFields::new([SIG_CGT]), ProcFields::new([SIG_CGT]));
+            let (mut first, mut second) = (ProcField::new(SIG_CGT), ProcField::new(SIG_CGT));
             first.push(&STATUS.as_bytes()[..at]);
             let is_whole = at > STATUS.find("1280b1000").unwrap() + 9;
-            assert_eq!(first.values()[0].is_some(), is_whole, "{at}");
+            assert_eq!(first.value().is_some(), is_whole, "{at}");
             second.push(&STATUS.as_bytes()[..at]);
             second.push(&STATUS.as_bytes()[at..]);
-            assert_eq!(second.values(), [Some(0x1_280b_1000)], "{at}");
+            assert_eq!(second.value(), Some(0x1_280b_1000), "{at}");
         }
     }
 
