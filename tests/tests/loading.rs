@@ -14,7 +14,7 @@ use nopipe_tests::event::{self, Event};
 use nopipe_tests::library::bare;
 use nopipe_tests::program::{program, shared_object};
 use nopipe_tests::run::{End, Outcome, run};
-use nopipe_tests::suite::{Failed, Need, Suite, ensure};
+use nopipe_tests::suite::{Failed, Suite, ensure};
 use nopipe_tests::{Profile, library, scratch_dir};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol};
