@@ -4,6 +4,10 @@
  */
 #include "check.h"
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 int main(void)
 {
 	struct sockaddr_storage address;
