@@ -174,8 +174,7 @@ impl Search {
     }
 
     fn look_into(&mut self, object: &Object) {
-        let libc_code = object.segment(self.libc);
-        let is_libc = libc_code.is_some();
+        let is_libc = object.contains(self.libc);
         if object.contains(self.own) {
             self.after_us = true;
             return;
@@ -184,9 +183,6 @@ impl Search {
             return;
         }
         let Some(tables) = object.tables() else { return };
-        if let Some(text) = libc_code {
-            code::note_text(text);
-        }
         if tables
             .soname()
             .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())
@@ -210,6 +206,10 @@ impl Search {
                 }
                 if symbol.name == SIGACTION {
                     LIBC_SIGACTION.store(function.address, Relaxed);
+                    // All of libc's code is in one segment.
+                    if let Some(text) = object.segment(function.address) {
+                        code::note_text(text);
+                    }
                 }
             }
         }
