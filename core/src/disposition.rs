@@ -46,7 +46,9 @@ pub struct Action {
 /// The published action and the slots.
 pub struct Disposition {
     published: AtomicU64,
-    next: AtomicU64,
+    /// The ticket taken last. It begins at 0, the ticket that is published from the start: a static that is all zeros takes
+    /// no room in the file.
+    taken: AtomicU64,
     slots: [Slot; SLOTS as usize],
 }
 
@@ -66,7 +68,7 @@ impl Disposition {
         pub fn new() -> Self {
             Disposition {
                 published: AtomicU64::new(0),
-                next: AtomicU64::new(1),
+                taken: AtomicU64::new(0),
                 slots: array![Slot::new(); SLOTS as usize],
             }
         }
@@ -129,7 +131,7 @@ impl Disposition {
     fn fill(&self, action: Action) -> u64 {
         let mut passed_over = 0;
         loop {
-            let ticket = self.next.fetch_add(1, Relaxed);
+            let ticket = self.taken.fetch_add(1, Relaxed).wrapping_add(1);
             let slot = self.slot(ticket);
             let there = slot.mark.load(Acquire);
             let is_free = there & CLAIMED == 0 || passed_over >= PATIENCE;

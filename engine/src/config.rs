@@ -2,10 +2,11 @@
 //!
 //! What the environment says is handed in: this crate asks no libc for it.
 //!
-//! unsafe: the cell is written by start-up alone, before anybody else may look.
+//! unsafe: the cell is filled by start-up alone, before anybody else may look.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Settings, reduced};
@@ -32,16 +33,15 @@ impl Config {
     }
 }
 
-struct Cell(UnsafeCell<Config>);
+struct Cell(UnsafeCell<MaybeUninit<Config>>);
 
 // SAFETY: written only by `read`, which start-up calls once; others look only after READY is set.
 unsafe impl Sync for Cell {}
 
-static CONFIG: Cell = Cell(UnsafeCell::new(DEFAULTS));
+/// Empty at first: the defaults stand in the file once, in [`UNREAD`].
+static CONFIG: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 static READY: AtomicBool = AtomicBool::new(false);
-static UNREAD: Config = DEFAULTS;
-
-const DEFAULTS: Config = Config {
+static UNREAD: Config = Config {
     settings: Settings::new(),
     program: Line::new(),
     journal_stream: None,
@@ -49,8 +49,8 @@ const DEFAULTS: Config = Config {
 
 fn config() -> &'static Config {
     if READY.load(Acquire) {
-        // SAFETY: it is not written any more.
-        unsafe { &*CONFIG.0.get() }
+        // SAFETY: `read` has filled it, and it is not written any more.
+        unsafe { (*CONFIG.0.get()).assume_init_ref() }
     } else {
         &UNREAD
     }
@@ -77,8 +77,13 @@ pub fn journal_stream() -> Option<(u64, u64)> {
 /// # Safety
 /// Called once, by start-up, before any other function of this module may run in another thread.
 pub unsafe fn read(program: &[u8], for_each_variable: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]))) -> bool {
-    // SAFETY: start-up is the only caller, and READY is not set yet.
-    let config = unsafe { &mut *CONFIG.0.get() };
+    // SAFETY: start-up is the only caller, and READY is not set yet: nobody else looks at the cell. UNREAD is as large, and
+    // nothing in it is dropped.
+    let config = unsafe {
+        let cell = (*CONFIG.0.get()).as_mut_ptr();
+        cell.copy_from_nonoverlapping(&raw const UNREAD, 1);
+        &mut *cell
+    };
     for &b in program {
         config.program.push(reduced(b) as char);
     }
