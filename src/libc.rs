@@ -15,7 +15,7 @@
 //! unsafe: foreign functions and variables.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 
 unsafe extern "C" {
     static environ: *mut *const c_char;
@@ -59,10 +59,17 @@ pub fn program_name() -> &'static [u8] {
 }
 
 /// An entry of the auxiliary vector, getauxval(3); 0 if there is none.
-pub fn auxval(kind: u64) -> u64 {
+pub fn auxval(kind: c_ulong) -> usize {
     // SAFETY: no preconditions.
-    unsafe { libc::getauxval(kind) }
+    unsafe { libc::getauxval(kind) as usize }
 }
+
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "64")]
+pub type ProgramHeader = libc::Elf64_Phdr;
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "32")]
+pub type ProgramHeader = libc::Elf32_Phdr;
 
 /// Has `child` called in every child that fork(3) makes.
 pub fn at_fork_in_child(child: extern "C" fn()) {
@@ -71,8 +78,8 @@ pub fn at_fork_in_child(child: extern "C" fn()) {
 }
 
 /// Calls `look` with each loaded object's base address and program headers, in the dynamic linker's order.
-pub fn for_each_object(mut look: impl FnMut(usize, &[libc::Elf64_Phdr])) {
-    unsafe extern "C" fn each<F: FnMut(usize, &[libc::Elf64_Phdr])>(
+pub fn for_each_object(mut look: impl FnMut(usize, &[ProgramHeader])) {
+    unsafe extern "C" fn each<F: FnMut(usize, &[ProgramHeader])>(
         info: *mut libc::dl_phdr_info,
         _: usize,
         look: *mut c_void,
@@ -87,7 +94,7 @@ pub fn for_each_object(mut look: impl FnMut(usize, &[libc::Elf64_Phdr])) {
         }
         0
     }
-    fn call<F: FnMut(usize, &[libc::Elf64_Phdr])>(look: &mut F) {
+    fn call<F: FnMut(usize, &[ProgramHeader])>(look: &mut F) {
         // SAFETY: `each` gets the pointer to `look`, which outlives the call.
         unsafe { libc::dl_iterate_phdr(Some(each::<F>), (&raw mut *look).cast()) };
     }

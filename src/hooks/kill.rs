@@ -11,7 +11,7 @@ use super::declare::hook;
 use super::on_purpose::{SYS_PIDFD_SEND_SIGNAL, sending, taken};
 use super::seccomp::syscall;
 use crate::real;
-use core::ffi::{c_int, c_long, c_uint};
+use core::ffi::{c_int, c_long, c_uint, c_ulong};
 use libc::{pid_t, siginfo_t, sigset_t, timespec};
 use nopipe_engine::purpose::{self, Target};
 
@@ -57,7 +57,8 @@ unsafe fn on_pidfd_send_signal(
                 fd.into(),
                 number.into(),
                 info as c_long,
-                flags.into(),
+                // (On 32-bit CPUs the type has no From<u32>.)
+                c_ulong::from(flags) as c_long,
                 0,
                 0,
             )
