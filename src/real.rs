@@ -108,6 +108,10 @@ const ROOM: usize = code::ROOM;
 static LIBC_SIGACTION: AtomicUsize = AtomicUsize::new(0);
 const SIGACTION: Name = Name::new("sigaction");
 
+/// On i386: the kernel's code through which libc makes its calls, in an object that the kernel maps, vdso(7).
+#[cfg(target_arch = "x86")]
+const GATE: Name = Name::new("__kernel_vsyscall");
+
 /// Whether another copy of this library stands after us (`/etc/ld.so.preload` and a drop-in may name two): it does the
 /// work, we would only do it twice.
 static COPY_AFTER_US: AtomicBool = AtomicBool::new(false);
@@ -188,6 +192,10 @@ impl Search {
             .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())
         {
             COPY_AFTER_US.store(true, Relaxed);
+        }
+        #[cfg(target_arch = "x86")]
+        if let Some(gate) = tables.find(&GATE) {
+            code::note_gate(gate.address, gate.size);
         }
         for (row, (symbol, found)) in self.table.iter().zip(&mut self.found).enumerate() {
             if *found && !is_libc {

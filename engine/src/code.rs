@@ -59,6 +59,25 @@ pub fn deed_at(address: usize) -> Option<Deed> {
     }
 }
 
+/// The kernel's own code through which libc makes its calls, on a CPU that has such: `__kernel_vsyscall`, vdso(7).
+static GATE: AtomicUsize = AtomicUsize::new(0);
+static GATE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes where that code is.
+pub fn note_gate(from: usize, size: usize) {
+    GATE.store(from, Relaxed);
+    GATE_SIZE.store(size, Relaxed);
+}
+
+/// How many bytes of that code are left from `address` on; 0 if it does not lie there.
+pub fn left_of_gate(address: usize) -> usize {
+    let size = GATE_SIZE.load(Relaxed);
+    match address.wrapping_sub(GATE.load(Relaxed)) {
+        passed if passed < size => size - passed,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,11 +78,11 @@ impl Origin {
 
 /// `pid`: our own.
 fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
-    let Interrupted { at, result, .. } = *interrupted;
-    let deed = code::deed_at(at);
-    // Code of libc's own functions can be read; before other code is read the kernel is asked.
+    let Interrupted { at, caller, result, .. } = *interrupted;
+    let deed = code::deed_at(caller);
+    // Code of libc's own functions can be read, and the kernel's own; before other code is read the kernel is asked.
     let is_call = match deed {
-        // SAFETY: these bytes belong to libc's code, since nothing returns to the start of a function.
+        // SAFETY: these bytes belong to libc's code or the kernel's, since nothing returns to the start of a function.
         Some(_) => arch::SYSCALL == unsafe { bytes_ending_at(at) },
         None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
     };
@@ -112,9 +112,19 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
         None if result < 0 && channel_at(interrupted, 0).is_some() => &[0, 2, 1],
         None => &[0],
     };
-    let dead = candidates
-        .iter()
-        .filter_map(|&argument| channel_at(interrupted, argument))
+    // Where arguments may lie in memory, the first of a call that sends is there; of an unknown call, it may be.
+    let (before, after) = match call {
+        Some(Call::Send | Call::Sendto | Call::Sendmsg | Call::Sendmmsg) => (packed_channel(interrupted), None),
+        None => (None, packed_channel(interrupted)),
+        Some(_) => (None, None),
+    };
+    let dead = (before.into_iter())
+        .chain(
+            candidates
+                .iter()
+                .filter_map(|&argument| channel_at(interrupted, argument)),
+        )
+        .chain(after)
         .find(|(fd, channel)| channel.is_dead_end(*fd));
     match dead {
         Some((fd, channel)) => Origin::FailedCall {
@@ -139,7 +149,18 @@ fn reaches_us(target: c_int, pid: c_int) -> bool {
 
 /// The pipe or socket that this argument is the descriptor of.
 fn channel_at(interrupted: &Interrupted, argument: usize) -> Option<(c_int, Channel)> {
-    let fd = interrupted.int(argument);
+    channel_of(interrupted.int(argument))
+}
+
+/// The pipe or socket whose descriptor is the first argument, if the arguments lie in memory.
+fn packed_channel(interrupted: &Interrupted) -> Option<(c_int, Channel)> {
+    // The 8 bytes from there on: two of the arguments, and no call takes fewer.
+    let end = interrupted.packed?.checked_add(8)?;
+    let [a, b, c, d, ..] = sys::bytes_before(end)?;
+    channel_of(c_int::from_ne_bytes([a, b, c, d]))
+}
+
+fn channel_of(fd: c_int) -> Option<(c_int, Channel)> {
     let channel = if fd >= 0 { Channel::of(fd) } else { None };
     Some((fd, channel?))
 }

@@ -10,7 +10,12 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{SYSCALL, interrupted, stack, thread_pointer};
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86")]
+pub use x86::{SYSCALL, interrupted, stack, thread_pointer};
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 mod other;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 pub use other::{SYSCALL, interrupted, stack, thread_pointer};

@@ -17,14 +17,17 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    let at = register(libc::REG_RIP) as usize;
     Some(Interrupted {
-        at: register(libc::REG_RIP) as usize,
+        at,
+        caller: at,
         result: register(libc::REG_RAX),
         arguments: [
             register(libc::REG_RDI),
             register(libc::REG_RSI),
             register(libc::REG_RDX),
         ],
+        packed: None,
     })
 }
 

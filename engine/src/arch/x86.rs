@@ -1,0 +1,122 @@
+//! i386: the kernel keeps every register of a system call but EAX (its result).
+//!
+//! Programs reach the kernel by `int 0x80`, in their own code or in the kernel's page, the vDSO: its `__kernel_vsyscall` takes
+//! the quickest way (sysenter, syscall), and returns behind an `int 0x80` all the same. libc calls it for nearly every call,
+//! so the address in the page shows nothing of who has called; what it returns to does. Since Linux 4.4 it saves three
+//! registers before the call (arch/x86/entry/vdso/vdso32/system_call.S), before that none or three.
+//!
+//! Calls about sockets may have all their arguments in memory, at ECX: socketcall(2).
+//!
+//! unsafe: reads the context that the kernel passes to a handler, and the vDSO.
+#![allow(unsafe_code, reason = "as the head says")]
+
+use super::interrupted::Interrupted;
+use crate::code;
+use core::ffi::{c_int, c_void};
+
+/// The `int 0x80` instruction, which stands before the address where a system call returns to.
+pub const SYSCALL: &[u8] = &[0xcd, 0x80];
+
+/// What follows it in the kernel's page: `pop ebp; pop edx; pop ecx; ret`.
+const POPS_AND_RETURNS: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
+/// `ret`.
+const RETURNS: u8 = 0xc3;
+
+/// SYS_SEND, SYS_SENDTO, SYS_SENDMSG, SYS_SENDMMSG: socketcall(2)'s first argument, linux/net.h.
+const SENDS: [i32; 4] = [9, 11, 16, 20];
+
+/// The registers in a handler's third argument, sigaction(2).
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: as the caller says.
+    let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
+    let (ebx, ecx, edx) = (
+        register(libc::REG_EBX),
+        register(libc::REG_ECX),
+        register(libc::REG_EDX),
+    );
+    let at = register(libc::REG_EIP) as usize;
+    // SAFETY: the stack on which the interrupted code ran.
+    let caller = unsafe { caller_of(at, register(libc::REG_ESP) as usize) };
+    Some(Interrupted {
+        at,
+        caller,
+        result: register(libc::REG_EAX).into(),
+        arguments: [ebx.into(), ecx.into(), edx.into()],
+        packed: SENDS.contains(&ebx).then_some(ecx as usize),
+    })
+}
+
+/// The code that called the kernel's page, if `at` lies there behind its `int 0x80`; else `at`.
+///
+/// # Safety
+/// If `at` lies there, `stack` is the stack pointer that belongs to it.
+unsafe fn caller_of(at: usize, stack: usize) -> usize {
+    let left = code::left_of_gate(at);
+    if left == 0 {
+        return at;
+    }
+    // SAFETY: `left` bytes of the page's code are there, and it can be read: it is made of the kernel's image.
+    let code = unsafe { core::slice::from_raw_parts(at as *const u8, left) };
+    let pushed = match code {
+        code if code.starts_with(&POPS_AND_RETURNS) => 3,
+        [RETURNS, ..] => 0,
+        _ => return at,
+    };
+    // SAFETY: as the caller says, and by its own code the page finds its return address there.
+    unsafe { *(stack as *const usize).add(pushed) }
+}
+
+/// The stack pointer that the signal interrupted.
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn stack(context: *const c_void) -> usize {
+    // SAFETY: as the caller says.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_ESP as usize] as usize }
+}
+
+/// The thread pointer: it differs between the threads of a libc, and is the same in a child that borrows its parent's memory
+/// (vfork) as in the thread that made it. ELF Handling For Thread-Local Storage, "IA-32".
+///
+/// # Safety
+/// The process has a libc that has set it.
+pub unsafe fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: as the caller says, the first word at GS is the pointer itself.
+    unsafe { core::arch::asm!("mov {}, gs:0", out(reg) pointer, options(nostack, preserves_flags, readonly)) };
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each call of the kernel's page has the page's code before and after it.
+    fn page(code: &'static [u8], at: usize) -> usize {
+        code::note_gate(code.as_ptr() as usize, code.len());
+        code.as_ptr() as usize + at
+    }
+
+    /// One test: there is one page.
+    #[test]
+    fn the_code_that_called_the_page() {
+        let stack = [1_usize, 2, 3, 4];
+        // SAFETY: the longest code that is given takes the fourth word.
+        let caller = |at| unsafe { caller_of(at, stack.as_ptr() as usize) };
+        // Linux 6.18: push ecx; push edx; push ebp; mov ebp, esp; sysenter; int 0x80; and back.
+        let now = b"\x51\x52\x55\x89\xe5\x0f\x34\xcd\x80\x5d\x5a\x59\xc3";
+        assert_eq!(caller(page(now, 9)), 4);
+        // Before Linux 4.4, without sysenter.
+        assert_eq!(caller(page(b"\xcd\x80\xc3", 2)), 1);
+        let elsewhere = page(b"\xcd\x80\x90\x90", 2);
+        assert_eq!(caller(elsewhere), elsewhere, "other code");
+        assert_eq!(caller(elsewhere + 2), elsewhere + 2, "behind its end");
+        assert_eq!(caller(elsewhere - 3), elsewhere - 3, "before its start");
+        let cut = page(b"\xcd\x80\x5d\x5a", 2);
+        assert_eq!(caller(cut), cut);
+    }
+}
