@@ -6,17 +6,27 @@
 # the other architecture into each later upgrade, and put a second Rust before the user's. apt keeps the index of the other
 # architecture in target/cross, and the packages are unpacked there. So no root is needed, and all of it goes with the
 # folder.
+#
+# For i386 that standard library is of Rust's target i586: code for i686 takes SSE for granted, and with it a stack aligned
+# to 16 bytes, which programs of before 2008 do not keep. Debian has no such library: core is compiled from its source
+# package, which is the same for every architecture.
 
 cross=${CARGO_TARGET_DIR:-$PWD/target}/cross
 tools=$cross/tools
+build_std=()
 
-# set_target CPU: what the others call it.
+# set_target CPU: what the others call it. `target` names the folder of what is built, `rust` is what rustc compiles for.
 set_target() {
 	case $1 in
 	aarch64) target=aarch64-unknown-linux-gnu debian=arm64 gnu=aarch64-linux-gnu headers=libc6-dev-arm64-cross ;;
-	i386) target=i686-unknown-linux-gnu debian=i386 gnu=i686-linux-gnu headers=libc6-dev-i386-cross ;;
+	i386)
+		target=i686-unknown-linux-gnu gnu=i686-linux-gnu headers=libc6-dev-i386-cross
+		# No package of that architecture is needed, so not its index either.
+		debian=$(dpkg --print-architecture 2>/dev/null) || debian=
+		;;
 	*) die "there is no CPU '$1'; allowed: aarch64, i386" ;;
 	esac
+	rust=${target/#i686/i586}
 }
 
 # with_index COMMAND…: an apt command with the machine's sources, for this machine's architecture and the target's.
@@ -114,18 +124,25 @@ unpacked_tool() {
 
 # cross_rust: sets RUSTC, unless cargo's own has the standard library of the target.
 cross_rust() {
-	local folder help version
-	folder=$(rustc --print target-libdir --target "$target" 2>/dev/null) || folder=
+	local folder help version core=libstd-rust-web-dev:$debian
+	folder=$(rustc --print target-libdir --target "$rust" 2>/dev/null) || folder=
 	[ -z "$(find "${folder:-/nowhere}" -name 'libcore-*.rlib' 2>/dev/null)" ] || return 0
-	help="the Rust here has no standard library for $target: 'rustup target add $target'"
+	help="the Rust here has no standard library for $rust: 'rustup target add $rust'"
+	if [ "$rust" != "$target" ]; then
+		core=rust-web-src
+		# cargo takes the flag from a compiler that is told to.
+		export RUSTC_BOOTSTRAP=1
+		build_std=(-Zbuild-std=core)
+		[ ! -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" ] || return 0
+	fi
 	[ "$(with_index apt-cache pkgnames rustc-web 2>/dev/null)" = rustc-web ] || die "cannot go on: $help"
 	# The parts must be of one version: all or none.
-	if [ -n "$(not_unpacked "$tools" rustc-web "libstd-rust-web-dev:$debian")" ]; then
+	if [ -n "$(not_unpacked "$tools" rustc-web "$core")" ]; then
 		rm -f "$tools"/.unpacked/*rust-web* "$tools"/.unpacked/rustc-web
 		# shellcheck disable=SC2046 # one name: the library that rustc itself is in
 		unpack_tools rustc-web libstd-rust-web-dev \
 			$(with_index apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p') &&
-			unpack_foreign "$tools" libstd-rust-web-dev ||
+			unpack_core ||
 			die "cannot go on: Debian's rustc-web does not unpack, and $help"
 	fi
 	RUSTC=$(unpacked_tool rustc)
@@ -133,6 +150,13 @@ cross_rust() {
 	version=$("$RUSTC" --version | cut -d' ' -f2)
 	[ "$(printf '%s\n' "$(oldest_rust)" "$version" | sort -V | head -n 1)" = "$(oldest_rust)" ] ||
 		die "cannot go on: Debian's Rust is $version, and $help"
+}
+
+unpack_core() {
+	case $core in
+	rust-web-src) unpack_tools rust-web-src ;;
+	*) unpack_foreign "$tools" "${core%:*}" ;;
+	esac
 }
 
 # cross_cc: sets cross_cc, the C compiler for the target: the machine's, or Debian's, unpacked.
@@ -149,7 +173,7 @@ cross_cc() {
 
 # cross_cargo COMMAND…: cargo for the target.
 cross_cargo() {
-	local subcommand=$1 name=${target//-/_}
+	local subcommand=$1 name=${rust//-/_}
 	shift
-	env "CARGO_TARGET_${name^^}_LINKER=$cross_cc" cargo "$subcommand" --target "$target" "$@"
+	env "CARGO_TARGET_${name^^}_LINKER=$cross_cc" cargo "$subcommand" --target "$rust" "${build_std[@]}" "$@"
 }
