@@ -178,6 +178,11 @@ impl Search {
     }
 
     fn look_into(&mut self, object: &Object) {
+        // Its object comes before ours.
+        #[cfg(target_arch = "x86")]
+        if let Some(gate) = object.tables().and_then(|tables| tables.find(&GATE)) {
+            code::note_gate(gate.address, gate.size);
+        }
         let is_libc = object.contains(self.libc);
         if object.contains(self.own) {
             self.after_us = true;
@@ -192,10 +197,6 @@ impl Search {
             .is_some_and(|name| name.to_bytes() == LIBRARY.as_bytes())
         {
             COPY_AFTER_US.store(true, Relaxed);
-        }
-        #[cfg(target_arch = "x86")]
-        if let Some(gate) = tables.find(&GATE) {
-            code::note_gate(gate.address, gate.size);
         }
         for (row, (symbol, found)) in self.table.iter().zip(&mut self.found).enumerate() {
             if *found && !is_libc {

@@ -21,6 +21,9 @@ hook!(pidfd_send_signal(fd: c_int, number: c_int, info: *mut siginfo_t, flags: c
 hook!(sigwait(set: *const sigset_t, number: *mut c_int) -> c_int = libc::sigwait => on_sigwait);
 hook!(sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int = libc::sigwaitinfo => on_sigwaitinfo);
 hook!(sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int = libc::sigtimedwait => on_sigtimedwait);
+// The same for a 32-bit program that was built with times of 64 bits: only libc looks at what `timeout` points to.
+#[cfg(target_arch = "x86")]
+hook!(__sigtimedwait64(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int => on_sigtimedwait);
 
 #[inline(always)]
 unsafe fn on_kill(real: kill::Function, pid: pid_t, number: c_int) -> c_int {
