@@ -129,7 +129,7 @@ cross_rust() {
 	[ -z "$(find "${folder:-/nowhere}" -name 'libcore-*.rlib' 2>/dev/null)" ] || return 0
 	help="the Rust here has no standard library for $rust: 'rustup target add $rust'"
 	if [ "$rust" != "$target" ]; then
-		core=rust-web-src
+		core="rust-web-src"
 		# cargo takes the flag from a compiler that is told to.
 		export RUSTC_BOOTSTRAP=1
 		build_std=(-Zbuild-std=core)
@@ -140,10 +140,11 @@ cross_rust() {
 	if [ -n "$(not_unpacked "$tools" rustc-web "$core")" ]; then
 		rm -f "$tools"/.unpacked/*rust-web* "$tools"/.unpacked/rustc-web
 		# shellcheck disable=SC2046 # one name: the library that rustc itself is in
-		unpack_tools rustc-web libstd-rust-web-dev \
-			$(with_index apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p') &&
-			unpack_core ||
+		if ! unpack_tools rustc-web libstd-rust-web-dev \
+			$(with_index apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p') ||
+			! unpack_core; then
 			die "cannot go on: Debian's rustc-web does not unpack, and $help"
+		fi
 	fi
 	RUSTC=$(unpacked_tool rustc)
 	export RUSTC

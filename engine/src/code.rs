@@ -49,6 +49,18 @@ pub fn note(row: usize, deed: Deed, from: usize, size: usize) {
     }
 }
 
+/// How many bytes of libc's code are left from `address` on, up to the last function that is known; 0 if it does not lie
+/// between the first and that one. A loaded object's code is one piece.
+pub fn left_of_libc(address: usize) -> usize {
+    let known = |f: &&Function| f.from.load(Relaxed) != 0;
+    let is_after_one = FUNCTIONS.iter().filter(known).any(|f| f.from.load(Relaxed) <= address);
+    let last = FUNCTIONS.iter().map(|f| f.from.load(Relaxed)).max().unwrap_or(0);
+    match is_after_one {
+        true => last.saturating_sub(address),
+        false => 0,
+    }
+}
+
 /// What the function does whose code in libc contains `address`.
 pub fn deed_at(address: usize) -> Option<Deed> {
     let is_there = |f: &&Function| address.wrapping_sub(f.from.load(Relaxed)) < f.size.load(Relaxed);

@@ -4,6 +4,7 @@
 //! the quickest way (sysenter, syscall), and returns behind an `int 0x80` all the same. libc calls it for nearly every call,
 //! so the address in the page shows nothing of who has called; what it returns to does. Since Linux 4.4 it saves three
 //! registers before the call (arch/x86/entry/vdso/vdso32/system_call.S), before that none or three.
+//! glibc calls the page for a call of six arguments in a helper of its own (sysdeps/unix/sysv/linux/i386/libc-do-syscall.S).
 //!
 //! Calls about sockets may have all their arguments in memory, at ECX: socketcall(2).
 //!
@@ -17,10 +18,8 @@ use core::ffi::{c_int, c_void};
 /// The `int 0x80` instruction, which stands before the address where a system call returns to.
 pub const SYSCALL: &[u8] = &[0xcd, 0x80];
 
-/// What follows it in the kernel's page: `pop ebp; pop edx; pop ecx; ret`.
-const POPS_AND_RETURNS: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
-/// `ret`.
-const RETURNS: u8 = 0xc3;
+/// The longest code that is looked for there: `pop`s of four registers and a `ret`.
+const LONGEST_RETURN: usize = 5;
 
 /// SYS_SEND, SYS_SENDTO, SYS_SENDMSG, SYS_SENDMMSG: socketcall(2)'s first argument, linux/net.h.
 const SENDS: [i32; 4] = [9, 11, 16, 20];
@@ -50,24 +49,38 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     })
 }
 
-/// The code that called the kernel's page, if `at` lies there behind its `int 0x80`; else `at`.
+/// The code that called the kernel's page, if `at` lies there behind its `int 0x80`; else `at`. libc's own helper for calls of
+/// six arguments, which pushes some registers, calls the page and returns, is passed over.
 ///
 /// # Safety
 /// If `at` lies there, `stack` is the stack pointer that belongs to it.
 unsafe fn caller_of(at: usize, stack: usize) -> usize {
-    let left = code::left_of_gate(at);
-    if left == 0 {
+    let stack = stack as *const usize;
+    // SAFETY: the page's code can be read, it is made of the kernel's image; and by that code the page finds its return
+    // address where the words say.
+    let Some((pops, caller)) = (unsafe { return_from(at, code::left_of_gate(at), stack) }) else {
         return at;
-    }
-    // SAFETY: `left` bytes of the page's code are there, and it can be read: it is made of the kernel's image.
-    let code = unsafe { core::slice::from_raw_parts(at as *const u8, left) };
-    let pushed = match code {
-        code if code.starts_with(&POPS_AND_RETURNS) => 3,
-        [RETURNS, ..] => 0,
-        _ => return at,
     };
-    // SAFETY: as the caller says, and by its own code the page finds its return address there.
-    unsafe { *(stack as *const usize).add(pushed) }
+    // SAFETY: libc's code can be read; the page has popped so many words and its return address.
+    match unsafe { return_from(caller, code::left_of_libc(caller), stack.add(pops + 1)) } {
+        Some((_, caller)) => caller,
+        None => caller,
+    }
+}
+
+/// If the code at `at` does nothing but pop and return: how many words it pops, and where it returns to.
+///
+/// # Safety
+/// `left` bytes of code can be read there, and if they are such code, `stack` is the stack pointer that belongs to it.
+unsafe fn return_from(at: usize, left: usize, stack: *const usize) -> Option<(usize, usize)> {
+    // SAFETY: as the caller says.
+    let code = unsafe { core::slice::from_raw_parts(at as *const u8, left.min(LONGEST_RETURN)) };
+    let pops = code.iter().take_while(|byte| matches!(byte, 0x58..=0x5f)).count();
+    if code.get(pops) != Some(&0xc3) {
+        return None;
+    }
+    // SAFETY: as the caller says.
+    Some((pops, unsafe { *stack.add(pops) }))
 }
 
 /// The stack pointer that the signal interrupted.
@@ -111,7 +124,15 @@ mod tests {
         let now = b"\x51\x52\x55\x89\xe5\x0f\x34\xcd\x80\x5d\x5a\x59\xc3";
         assert_eq!(caller(page(now, 9)), 4);
         // Before Linux 4.4, without sysenter.
-        assert_eq!(caller(page(b"\xcd\x80\xc3", 2)), 1);
+        let before = page(b"\xcd\x80\xc3", 2);
+        assert_eq!(caller(before), 1);
+        // glibc's helper, which has called that page: pop ebp; ret. The word after it is what it returns to.
+        static LIBC: &[u8] = b"\x65\xff\x15\x10\0\0\0\x5d\xc3\x90\x90\x90";
+        code::note(0, code::Deed::Kills, LIBC.as_ptr() as usize, 1);
+        code::note(1, code::Deed::Kills, LIBC.as_ptr() as usize + LIBC.len(), 1);
+        let helper = [LIBC.as_ptr() as usize + 7, 20, 30];
+        // SAFETY: the page takes the first word, the helper the next two.
+        assert_eq!(unsafe { caller_of(before, helper.as_ptr() as usize) }, 30);
         let elsewhere = page(b"\xcd\x80\x90\x90", 2);
         assert_eq!(caller(elsewhere), elsewhere, "other code");
         assert_eq!(caller(elsewhere + 2), elsewhere + 2, "behind its end");
