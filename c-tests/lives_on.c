@@ -29,7 +29,7 @@ struct kernel_action {
 	void (*handler)(int);
 	unsigned long flags;
 	void (*restorer)(void);
-	unsigned long mask;
+	uint64_t mask;
 };
 
 /* rt_sigaction(2) with SIG_IGN; returns its result. */
@@ -44,6 +44,15 @@ static long ignore_by_hand(int by_instruction)
 				 : "=a"(result)
 				 : "a"(SYS_rt_sigaction), "D"(SIGPIPE), "S"(&action), "d"(NULL), "r"(size)
 				 : "rcx", "r11", "memory");
+		return result;
+	}
+#elif defined __i386__
+	if (by_instruction) {
+		long result;
+		__asm__ volatile("int $0x80"
+				 : "=a"(result)
+				 : "0"(SYS_rt_sigaction), "b"(SIGPIPE), "c"(&action), "d"(NULL), "S"(8)
+				 : "memory");
 		return result;
 	}
 #else

@@ -47,8 +47,8 @@ int (*const prototype_of_connect)(int, const struct sockaddr *, socklen_t) = con
 
 #ifdef __GLIBC__
 /* What src/streams.rs reads of a stream, and where its list begins. */
-_Static_assert(offsetof(FILE, _IO_write_base) == 32, "_IO_write_base");
-_Static_assert(offsetof(FILE, _IO_write_ptr) == 40, "_IO_write_ptr");
-_Static_assert(offsetof(FILE, _chain) == 104, "_chain");
-_Static_assert(offsetof(FILE, _fileno) == 112, "_fileno");
+_Static_assert(offsetof(FILE, _IO_write_base) == 4 * sizeof(void *), "_IO_write_base");
+_Static_assert(offsetof(FILE, _IO_write_ptr) == 5 * sizeof(void *), "_IO_write_ptr");
+_Static_assert(offsetof(FILE, _chain) == 13 * sizeof(void *), "_chain");
+_Static_assert(offsetof(FILE, _fileno) == 14 * sizeof(void *), "_fileno");
 #endif

@@ -32,6 +32,13 @@ static pid_t clone_by_instruction(void)
 			 : "0"((long)SYS_clone), "D"((long)SIGCHLD), "S"(0L), "d"(0L), "r"(child_tid), "r"(tls)
 			 : "rcx", "r11", "memory");
 	return (pid_t)result;
+#elif defined __i386__
+	long result;
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "0"((long)SYS_clone), "b"((long)SIGCHLD), "c"(0L), "d"(0L), "S"(0L), "D"(0L)
+			 : "memory");
+	return (pid_t)result;
 #else
 	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 #endif

@@ -12,8 +12,23 @@ static ssize_t asm_write(int fd, const void *bytes, size_t length)
 			 : "a"(SYS_write), "D"(fd), "S"(bytes), "d"(length)
 			 : "rcx", "r11", "memory");
 	return result < 0 ? (errno = (int)-result, -1) : result;
+#elif defined __i386__
+	ssize_t result;
+	__asm__ volatile("int $0x80" : "=a"(result) : "0"(SYS_write), "b"(fd), "c"(bytes), "d"(length) : "memory");
+	return result < 0 ? (errno = (int)-result, -1) : result;
 #else
 	return syscall(SYS_write, fd, bytes, length);
+#endif
+}
+
+/* socketcall(2) has the descriptor in memory; the first argument is the number of what it does. */
+static ssize_t syscall_send(int fd, const void *bytes, size_t length)
+{
+#ifdef __i386__
+	long arguments[] = {fd, (long)bytes, (long)length, 0};
+	return syscall(SYS_socketcall, 9, arguments);
+#else
+	return syscall(SYS_sendto, fd, bytes, length, 0, NULL, 0);
 #endif
 }
 
@@ -60,6 +75,8 @@ int main(int argc, char **argv)
 			CHECK_FAILS(syscall(SYS_sendmsg, c.fd, &message, 0), EPIPE);
 		} else if (strcmp(call, "syscall_sendmmsg") == 0) {
 			CHECK_FAILS(syscall(SYS_sendmmsg, c.fd, &messages, 1, 0), EPIPE);
+		} else if (strcmp(call, "syscall_send") == 0) {
+			CHECK_FAILS(syscall_send(c.fd, bytes, sizeof bytes), EPIPE);
 		} else if (strcmp(call, "dlsym_write") == 0) {
 			ssize_t (*libc_write)(int, const void *, size_t) =
 				(ssize_t (*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_LAZY), "write");

@@ -7,6 +7,7 @@
 //! unsafe: reads the tables of loaded objects.
 #![allow(unsafe_code, reason = "as the head says")]
 
+use crate::libc::ProgramHeader;
 use core::ffi::CStr;
 use core::ops::Range;
 
@@ -86,23 +87,32 @@ impl PartialEq for Name {
 }
 
 /// What elf(5) calls them.
-const DT_HASH: u64 = 4;
-const DT_SONAME: u64 = 14;
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
-const DT_STRSZ: u64 = 10;
-const DT_GNU_HASH: u64 = 0x6fff_fef5;
-const DT_VERSYM: u64 = 0x6fff_fff0;
+const DT_HASH: usize = 4;
+const DT_SONAME: usize = 14;
+const DT_STRTAB: usize = 5;
+const DT_SYMTAB: usize = 6;
+const DT_STRSZ: usize = 10;
+const DT_GNU_HASH: usize = 0x6fff_fef5;
+const DT_VERSYM: usize = 0x6fff_fff0;
 const STT_GNU_IFUNC: u8 = 10;
 /// In a version index: this is not the default version of its name.
 const VERSION_HIDDEN: u16 = 0x8000;
+
+/// An entry of the symbol table, of the class of this process: its objects have no other.
+#[cfg(target_pointer_width = "64")]
+type Symbol = libc::Elf64_Sym;
+#[cfg(target_pointer_width = "32")]
+type Symbol = libc::Elf32_Sym;
+
+/// A word of the GNU hash table's Bloom filter: it has the bits of an address.
+type BloomWord = usize;
 
 /// A loaded object.
 pub struct Object<'a> {
     /// What is added to the addresses in its file.
     pub base: usize,
     /// Its program headers.
-    pub headers: &'a [libc::Elf64_Phdr],
+    pub headers: &'a [ProgramHeader],
 }
 
 impl Object<'_> {
@@ -124,7 +134,7 @@ impl Object<'_> {
     #[inline(never)]
     pub fn tables(&self) -> Option<Tables> {
         let dynamic = self.headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC)?;
-        let mut entry = self.base.wrapping_add(dynamic.p_vaddr as usize) as *const [u64; 2];
+        let mut entry = self.base.wrapping_add(dynamic.p_vaddr as usize) as *const [usize; 2];
         let mut tables = Tables {
             base: self.base,
             symbols: core::ptr::null(),
@@ -139,15 +149,15 @@ impl Object<'_> {
             // SAFETY: the dynamic section of a loaded object, up to its DT_NULL.
             let [tag, value] = unsafe { *entry };
             // glibc has relocated the addresses in place, but not those of the read-only vDSO; musl never does.
-            let address = match value as usize {
+            let address = match value {
                 offset if offset < self.base => self.base.wrapping_add(offset),
                 address => address,
             };
             match tag {
                 0 => break,
-                DT_SONAME => tables.name = Some(value as usize),
+                DT_SONAME => tables.name = Some(value),
                 DT_SYMTAB => tables.symbols = address as *const _,
-                DT_STRSZ => tables.strings_size = value as usize,
+                DT_STRSZ => tables.strings_size = value,
                 DT_STRTAB => tables.strings = address as *const _,
                 DT_VERSYM => tables.versions = address as *const _,
                 DT_GNU_HASH => tables.gnu_hash = address as *const _,
@@ -164,7 +174,7 @@ impl Object<'_> {
 /// The tables of a loaded object.
 pub struct Tables {
     base: usize,
-    symbols: *const libc::Elf64_Sym,
+    symbols: *const Symbol,
     strings: *const u8,
     /// DT_STRSZ.
     strings_size: usize,
@@ -188,13 +198,13 @@ pub struct Definition {
 impl Definition {
     /// The address of the function or variable. `hwcap` is what the code that chooses a function is given: AT_HWCAP of
     /// getauxval(3).
-    pub fn address(&self, hwcap: impl FnOnce() -> u64) -> usize {
+    pub fn address(&self, hwcap: impl FnOnce() -> usize) -> usize {
         if !self.is_indirect {
             return self.address;
         }
         // SAFETY: the dynamic linker calls it in the same way.
         unsafe {
-            let choose: extern "C" fn(u64) -> usize = core::mem::transmute(self.address);
+            let choose: extern "C" fn(usize) -> usize = core::mem::transmute(self.address);
             choose(hwcap())
         }
     }
@@ -236,9 +246,10 @@ impl Tables {
                 return None;
             }
             let hash = wanted.hash;
-            let filter = self.gnu_hash.add(4).cast::<u64>();
-            let word = *filter.add(((hash / 64) & (words - 1)) as usize);
-            if word >> (hash % 64) & word >> ((hash >> (shift & 31)) % 64) & 1 == 0 {
+            let filter = self.gnu_hash.add(4).cast::<BloomWord>();
+            let word = *filter.add(((hash / BloomWord::BITS) & (words - 1)) as usize);
+            let bit = |hash: u32| word >> (hash % BloomWord::BITS);
+            if bit(hash) & bit(hash >> (shift & 31)) & 1 == 0 {
                 return None;
             }
             let table = filter.add(words as usize).cast::<u32>();

@@ -22,6 +22,10 @@
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, unsafe_code)]
 #![warn(missing_docs)]
+#![cfg_attr(
+    target_pointer_width = "32",
+    allow(trivial_numeric_casts, reason = "c_long is c_int there")
+)]
 
 mod elf;
 mod environment;

@@ -168,16 +168,23 @@ pub fn program_name() -> &'static [u8] {
 }
 
 /// An entry of the auxiliary vector, getauxval(3): 0 if the kernel gave none, `None` if libc does not say.
-fn auxval(kind: u64) -> Option<u64> {
+fn auxval(kind: c_ulong) -> Option<usize> {
     match GETAUXVAL.get() {
         0 => None,
         address => {
             // SAFETY: libc's function of this name, which has no preconditions.
             let getauxval = unsafe { core::mem::transmute::<usize, extern "C" fn(c_ulong) -> c_ulong>(address) };
-            Some(getauxval(kind))
+            Some(getauxval(kind) as usize)
         }
     }
 }
+
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "64")]
+pub type ProgramHeader = libc::Elf64_Phdr;
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "32")]
+pub type ProgramHeader = libc::Elf32_Phdr;
 
 /// Whether the process gained privileges when it started, AT_SECURE in getauxval(3), so that the environment is that of a
 /// caller with fewer.
@@ -221,8 +228,8 @@ pub fn at_fork_in_child(child: extern "C" fn()) {
 }
 
 /// Calls `look` with each loaded object's base address and program headers, in the dynamic linker's order.
-pub fn for_each_object(mut look: impl FnMut(usize, &[libc::Elf64_Phdr])) {
-    unsafe extern "C" fn each<F: FnMut(usize, &[libc::Elf64_Phdr])>(
+pub fn for_each_object(mut look: impl FnMut(usize, &[ProgramHeader])) {
+    unsafe extern "C" fn each<F: FnMut(usize, &[ProgramHeader])>(
         info: *mut libc::dl_phdr_info,
         _: usize,
         look: *mut c_void,
@@ -237,7 +244,7 @@ pub fn for_each_object(mut look: impl FnMut(usize, &[libc::Elf64_Phdr])) {
         }
         0
     }
-    fn call<F: FnMut(usize, &[libc::Elf64_Phdr])>(look: &mut F) {
+    fn call<F: FnMut(usize, &[ProgramHeader])>(look: &mut F) {
         // SAFETY: `each` gets the pointer to `look`, which outlives the call.
         unsafe { libc::dl_iterate_phdr(Some(each::<F>), (&raw mut *look).cast()) };
     }

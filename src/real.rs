@@ -100,6 +100,10 @@ const ROOM: usize = code::ROOM;
 static LIBC_SIGACTION: AtomicUsize = AtomicUsize::new(0);
 const SIGACTION: Name = Name::new("sigaction");
 
+/// On i386: the kernel's code through which libc makes its calls, in an object that the kernel maps, vdso(7).
+#[cfg(target_arch = "x86")]
+const GATE: Name = Name::new("__kernel_vsyscall");
+
 /// Whether another copy of this library stands after us (`/etc/ld.so.preload` and a drop-in may name two): it does the
 /// work, we would only do it twice.
 static COPY_AFTER_US: AtomicBool = AtomicBool::new(false);
@@ -175,6 +179,11 @@ impl Search {
 
     fn look_into(&mut self, object: &Object) {
         let is_program = core::mem::replace(&mut self.is_first, false);
+        // The kernel's page may come before ours.
+        #[cfg(target_arch = "x86")]
+        if let Some(gate) = object.tables().and_then(|tables| tables.find(&GATE)) {
+            code::note_gate(names::address_of(&gate), gate.size);
+        }
         if object.contains(self.own) {
             self.after_us = true;
             return;

@@ -19,12 +19,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[cfg(debug_assertions)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     // SAFETY: raises SIGILL, nothing else.
     unsafe {
         core::arch::asm!("ud2", options(noreturn))
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
     loop {
         core::hint::spin_loop();
     }
@@ -32,7 +32,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 // The prebuilt `core` refers to a personality routine. Nothing in this library catches, so the routine only returns
 // _URC_CONTINUE_UNWIND (8): pthread_cancel and C++ exceptions pass through our frames.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 core::arch::global_asm!(
     ".globl rust_eh_personality",
     ".hidden rust_eh_personality",

@@ -18,11 +18,11 @@ use nopipe_engine::channel::Channel;
 use nopipe_sys as sys;
 
 const IO_LIST_ALL: Name = Name::new("_IO_list_all");
-/// Offsets in `struct _IO_FILE` on 64-bit systems.
-const WRITE_BASE: usize = 32;
-const WRITE_PTR: usize = 40;
-const CHAIN: usize = 104;
-const FILENO: usize = 112;
+/// Offsets in `struct _IO_FILE`: but for `int _flags` at its head, which takes a whole word, these are all words.
+const WRITE_BASE: usize = 4 * size_of::<usize>();
+const WRITE_PTR: usize = 5 * size_of::<usize>();
+const CHAIN: usize = 13 * size_of::<usize>();
+const FILENO: usize = 14 * size_of::<usize>();
 /// No program has that many streams open; a list that another thread changes might have no end.
 const STREAMS: usize = 4096;
 
@@ -62,5 +62,5 @@ fn is_doomed(stream: usize) -> Option<bool> {
 /// The word at `offset` of what lies at `start`, if it can be read.
 fn word(start: usize, offset: usize) -> Option<usize> {
     let end = start.checked_add(offset)?.checked_add(size_of::<usize>())?;
-    sys::bytes_before(end).map(usize::from_ne_bytes)
+    sys::bytes_before(end)?.last_chunk().copied().map(usize::from_ne_bytes)
 }

@@ -40,6 +40,14 @@ pub struct Block {
     peers: Ring<PEERS, ENTRY>,
 }
 
+/// The same on every CPU: the launcher of a 64-bit machine reads the counters of 32-bit programs.
+#[cfg(not(loom))]
+const _: () = assert!(
+    size_of::<Block>() == 24 + 8 * (Cause::COUNT + Counter::COUNT + 1 + PEERS * (1 + ENTRY))
+        && offset_of!(Block, events) == 24
+        && align_of::<Block>() == 8
+);
+
 /// The last `LENGTH` peers, in entries of `WORDS` words: when the peer vanished, in nanoseconds since the epoch; the number
 /// of the cause; the peer's name, zeros after its end.
 #[repr(C)]

@@ -25,8 +25,9 @@ use crate::arch::{SEVENTH_ARGUMENT, called_from, is_number, jump_target};
 use crate::code::Deed;
 use nopipe_core::event::Call;
 
-/// How many words above the stack pointer are looked at. Both libcs need fewer than 16.
-pub const WORDS: usize = 24;
+/// How many words above the stack pointer are looked at. Both libcs need fewer than 16; where all arguments are on the stack,
+/// more.
+pub const WORDS: usize = if SEVENTH_ARGUMENT > 1 { 64 } else { 24 };
 
 /// No function that makes a system call for others is longer than this, in bytes.
 const LONGEST: usize = 1024;

@@ -66,6 +66,18 @@ pub fn note(row: usize, deed: Deed, from: usize, size: usize) {
     }
 }
 
+/// How many bytes of libc's code are left from `address` on, up to the last function that is known; 0 if it does not lie
+/// between the first and that one. A loaded object's code is one piece.
+pub fn left_of_libc(address: usize) -> usize {
+    let known = |f: &&Function| f.from.load(Relaxed) != 0;
+    let is_after_one = FUNCTIONS.iter().filter(known).any(|f| f.from.load(Relaxed) <= address);
+    let last = FUNCTIONS.iter().map(|f| f.from.load(Relaxed)).max().unwrap_or(0);
+    match is_after_one {
+        true => last.saturating_sub(address),
+        false => 0,
+    }
+}
+
 /// What the function does whose code in libc contains `address`.
 pub fn deed_at(address: usize) -> Option<Deed> {
     let is_there = |f: &&Function| address.wrapping_sub(f.from.load(Relaxed)) < f.size.load(Relaxed);
@@ -73,6 +85,25 @@ pub fn deed_at(address: usize) -> Option<Deed> {
     match function.deed.load(Relaxed) {
         KILLS => Some(Deed::Kills),
         number => Call::from_number(number).map(Deed::Makes),
+    }
+}
+
+/// The kernel's own code through which libc makes its calls, on a CPU that has such: `__kernel_vsyscall`, vdso(7).
+static GATE: AtomicUsize = AtomicUsize::new(0);
+static GATE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes where that code is.
+pub fn note_gate(from: usize, size: usize) {
+    GATE.store(from, Relaxed);
+    GATE_SIZE.store(size, Relaxed);
+}
+
+/// How many bytes of that code are left from `address` on; 0 if it does not lie there.
+pub fn left_of_gate(address: usize) -> usize {
+    let size = GATE_SIZE.load(Relaxed);
+    match address.wrapping_sub(GATE.load(Relaxed)) {
+        passed if passed < size => size - passed,
+        _ => 0,
     }
 }
 

@@ -82,11 +82,13 @@ impl Origin {
 
 /// `pid`: our own.
 fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
-    let Interrupted { at, result, .. } = *interrupted;
-    let deed = code::deed_at(at);
+    let Interrupted { at, caller, result, .. } = *interrupted;
+    let deed = code::deed_at(caller);
     // libc's code can be read; before other code is read the kernel is asked.
     let is_call = match libc_code().before(at) {
         Some(code) => code.ends_with(arch::SYSCALL),
+        // The kernel's own page: it was found by its code.
+        None if caller != at => true,
         None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
     };
     if !is_call {
@@ -115,9 +117,19 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
         None if result < 0 && channel_at(interrupted, 0).is_some() => &[0, 2, 1],
         None => &[0],
     };
-    let dead = candidates
-        .iter()
-        .filter_map(|&argument| channel_at(interrupted, argument))
+    // Where arguments may lie in memory, the first of a call that sends is there; of an unknown call, it may be.
+    let (before, after) = match call {
+        Some(Call::Send | Call::Sendto | Call::Sendmsg | Call::Sendmmsg) => (packed_channel(interrupted), None),
+        None => (None, packed_channel(interrupted)),
+        Some(_) => (None, None),
+    };
+    let dead = (before.into_iter())
+        .chain(
+            candidates
+                .iter()
+                .filter_map(|&argument| channel_at(interrupted, argument)),
+        )
+        .chain(after)
         .find(|(fd, channel)| channel.is_dead_end(*fd));
     match dead {
         Some((fd, channel)) => Origin::FailedCall {
@@ -145,13 +157,13 @@ fn libc_code() -> Text<'static> {
 #[inline(never)]
 fn caller_of(interrupted: &Interrupted) -> Option<Call> {
     let text = libc_code();
-    text.before(interrupted.at)?;
+    text.before(interrupted.caller)?;
     let mut words = [0_usize; caller::WORDS];
     // SAFETY: the words' own memory; any bytes make a word.
     let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(&words)) };
     let length = sys::copy_own_memory(interrupted.stack, bytes).ok()?;
     let words = words.get(..length / size_of::<usize>())?;
-    caller::find(interrupted.at, words, &interrupted.kept, text, code::deed_at)
+    caller::find(interrupted.caller, words, &interrupted.kept, text, code::deed_at)
 }
 
 /// Whether kill(2) of `target` reaches a process whose pid is `pid`, ours. All processes (-1) are all but ourselves.
@@ -167,7 +179,18 @@ fn reaches_us(target: c_int, pid: c_int) -> bool {
 
 /// The pipe or socket that this argument is the descriptor of.
 fn channel_at(interrupted: &Interrupted, argument: usize) -> Option<(c_int, Channel)> {
-    let fd = interrupted.int(argument);
+    channel_of(interrupted.int(argument))
+}
+
+/// The pipe or socket whose descriptor is the first argument, if the arguments lie in memory.
+fn packed_channel(interrupted: &Interrupted) -> Option<(c_int, Channel)> {
+    // The 8 bytes from there on: two of the arguments, and no call takes fewer.
+    let end = interrupted.packed?.checked_add(8)?;
+    let [a, b, c, d, ..] = sys::bytes_before(end)?;
+    channel_of(c_int::from_ne_bytes([a, b, c, d]))
+}
+
+fn channel_of(fd: c_int) -> Option<(c_int, Channel)> {
     let channel = if fd >= 0 { Channel::of(fd) } else { None };
     Some((fd, channel?))
 }

@@ -11,7 +11,7 @@ use super::declare::hook;
 use super::on_purpose::{SYS_PIDFD_SEND_SIGNAL, sending, taken};
 use super::seccomp::syscall;
 use crate::real;
-use core::ffi::{c_int, c_long, c_uint};
+use core::ffi::{c_int, c_long, c_uint, c_ulong};
 use libc::{pid_t, siginfo_t, sigset_t, timespec};
 use nopipe_engine::purpose::{self, Target};
 
@@ -21,6 +21,9 @@ hook!(pidfd_send_signal(fd: c_int, number: c_int, info: *mut siginfo_t, flags: c
 hook!(sigwait(set: *const sigset_t, number: *mut c_int) -> c_int = libc::sigwait => on_sigwait);
 hook!(sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int = libc::sigwaitinfo => on_sigwaitinfo);
 hook!(sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int = libc::sigtimedwait => on_sigtimedwait);
+// The same for a 32-bit program that was built with times of 64 bits: only libc looks at what `timeout` points to.
+#[cfg(target_arch = "x86")]
+hook!(__sigtimedwait64(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int => on_sigtimedwait);
 
 #[inline(always)]
 unsafe fn on_kill(real: kill::Function, pid: pid_t, number: c_int) -> c_int {
@@ -57,7 +60,8 @@ unsafe fn on_pidfd_send_signal(
                 fd.into(),
                 number.into(),
                 info as c_long,
-                flags.into(),
+                // (On 32-bit CPUs the type has no From<u32>.)
+                c_ulong::from(flags) as c_long,
                 0,
                 0,
             )

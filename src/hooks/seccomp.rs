@@ -16,10 +16,15 @@ use nopipe_engine::purpose::{self, Target};
 use nopipe_engine::seccomp::{self, Seal};
 
 hook!(prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int => on_prctl);
+// The same for a 32-bit program that was built with times of 64 bits.
+#[cfg(target_arch = "x86")]
+hook!(__prctl_time64(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int => on_prctl);
 hook!(syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long => on_syscall);
 
 /// The number of clone3(2), the same on every CPU.
 const SYS_CLONE3: c_long = 435;
+/// The number of rt_sigtimedwait(2) with times of 64 bits, on 32-bit CPUs. It is nothing else on others.
+const SYS_RT_SIGTIMEDWAIT_TIME64: c_long = 421;
 /// The operations of seccomp(2) that set a mode; the others only ask.
 const SECCOMP_SET_MODE_STRICT: c_long = 0;
 const SECCOMP_SET_MODE_FILTER: c_long = 1;
@@ -61,7 +66,8 @@ unsafe fn on_syscall(
         | SYS_CLONE3
         | libc::SYS_kill
         | SYS_PIDFD_SEND_SIGNAL
-        | libc::SYS_rt_sigtimedwait => {
+        | libc::SYS_rt_sigtimedwait
+        | SYS_RT_SIGTIMEDWAIT_TIME64 => {
             // SAFETY: the caller's arguments; none of these takes more than six.
             unsafe { watched(real, number, a, b, c, d, e, f) }
         }
@@ -112,7 +118,7 @@ unsafe fn watched(
         purpose::sent(sending, result == 0);
     }
     match number {
-        libc::SYS_rt_sigtimedwait => taken(result as c_int),
+        libc::SYS_rt_sigtimedwait | SYS_RT_SIGTIMEDWAIT_TIME64 => taken(result as c_int),
         libc::SYS_clone | SYS_CLONE3 if result == 0 && start::is_active() => process::cloned(),
         _ => {}
     }

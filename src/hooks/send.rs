@@ -14,6 +14,11 @@ hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> 
 hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto, makes Sendto, to fd);
 hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, makes Sendmsg, to fd);
 hook!(sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg, makes Sendmmsg, to fd);
+// What a 32-bit program calls that was built with times of 64 bits (_TIME_BITS=64, glibc 2.34): the same calls.
+#[cfg(target_arch = "x86")]
+hook!(__sendmsg64(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, makes Sendmsg, to fd);
+#[cfg(target_arch = "x86")]
+hook!(__sendmmsg64(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int = libc::sendmmsg => on_sendmmsg, makes Sendmmsg, to fd);
 
 #[inline(always)]
 unsafe fn on_send(real: send::Function, fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t {

@@ -52,7 +52,8 @@ fn is_ours(number: c_int) -> bool {
 fn action(handler: sighandler_t, flags: c_int, mask: sys::Mask) -> Action {
     Action {
         handler: handler as u64,
-        flags: flags as u64,
+        // As wide as the kernel's word, `unsigned long`.
+        flags: flags as usize as u64,
         restorer: 0,
         mask,
     }
@@ -117,9 +118,11 @@ unsafe fn on_sigaction(
             (*old).sa_flags = before.flags as c_int;
             // Like glibc: the part of sigset_t that the kernel does not know stays as it is.
             (&raw mut (*old).sa_mask).cast::<sys::Mask>().write(before.mask);
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
             if is_glibc() {
-                (&raw mut (*old).sa_restorer).cast::<u64>().write(before.restorer);
+                (&raw mut (*old).sa_restorer)
+                    .cast::<usize>()
+                    .write(before.restorer as usize);
             }
         }
     }

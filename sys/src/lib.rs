@@ -2,77 +2,27 @@
 //! and none is a cancellation point. No function of libc is called; the crate `libc` is used for constants and layouts
 //! only.
 //!
-//! Every function returns `Err(errno)` as a positive number on failure, and is named after the system call.
+//! Every function returns `Err(errno)` as a positive number on failure, and is named after the system call. What i386
+//! does in another way than 64-bit CPUs stands in [`own`], a file for each.
 //!
 //! unsafe: system calls.
 #![cfg_attr(not(test), no_std)]
 // Nothing here may panic.
 #![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
 
-use core::ffi::{CStr, c_int, c_long, c_short};
+use core::ffi::{CStr, c_int, c_short};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use syscalls::{Sysno, raw_syscall};
+use syscalls::raw_syscall;
 
-/// Declares the calls that this crate may make: their numbers for the functions below, their names for other crates.
-macro_rules! calls {
-    ($($name:ident)*) => {
-        #[allow(non_upper_case_globals, reason = "named as the kernel names its calls")]
-        mod number {
-            use syscalls::Sysno;
-            $(pub const $name: Sysno = Sysno::$name;)*
-        }
+#[cfg_attr(target_arch = "x86", path = "i386.rs")]
+#[cfg_attr(not(target_arch = "x86"), path = "lp64.rs")]
+mod own;
 
-        /// Every system call that the library makes, by name. If a seccomp filter forbids one of them, the library can
-        /// do less. No function below can make a call that is not listed here.
-        pub const CALLS: &[&str] = &[$(stringify!($name)),*];
-    };
-}
-
-calls! {
-    clock_gettime
-    close
-    connect
-    fcntl
-    fstat
-    geteuid
-    getpeername
-    getpgid
-    getpid
-    getppid
-    getsid
-    getsockname
-    getsockopt
-    gettid
-    getuid
-    ioctl
-    kcmp
-    madvise
-    mmap
-    nanosleep
-    newfstatat
-    openat
-    ppoll
-    pread64
-    prctl
-    process_vm_readv
-    pwrite64
-    pwritev2
-    read
-    readlinkat
-    rt_sigaction
-    rt_sigpending
-    rt_sigprocmask
-    rt_sigtimedwait
-    sendto
-    set_tid_address
-    sigaltstack
-    socket
-    tgkill
-    times
-    waitid
-    write
-}
+mod number;
+pub use number::CALLS;
+#[cfg(target_arch = "x86")]
+pub use number::I386_CALLS;
 
 /// A result, or the positive errno.
 pub type Result<T> = core::result::Result<T, c_int>;
@@ -185,10 +135,12 @@ pub fn share_memory(one: c_int, other: c_int) -> Result<bool> {
 
 /// The address that the kernel clears when the calling thread ends, prctl(2) with PR_GET_TID_ADDRESS; 0 if there is none.
 pub fn tid_address() -> Result<usize> {
-    let mut address = 0_usize;
+    // A 64-bit kernel fills in a pointer of its own, also for a 32-bit process (kernel/sys.c, prctl_get_tid_address). A
+    // 32-bit kernel fills in the lower half: a CPU with both is little-endian.
+    let mut address = 0_u64;
     // SAFETY: `address` is a pointer to fill in.
     check(unsafe { raw_syscall!(number::prctl, libc::PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) })?;
-    Ok(address)
+    Ok(address as usize)
 }
 
 /// set_tid_address(2): the kernel sets `word` to 0 when the calling thread ends or calls exec, if others use the memory
@@ -225,8 +177,8 @@ pub fn has_child() -> bool {
 
 /// times(2): the CPU time of the process and of its reaped children, user and system, in hundredths of a second.
 pub fn cpu_ticks() -> u64 {
-    let mut times = [0_i64; 4];
-    // SAFETY: `times` has the layout of struct tms on 64-bit systems.
+    let mut times = [0_usize; 4];
+    // SAFETY: `times` has the layout of struct tms.
     unsafe { raw_syscall!(number::times, &raw mut times) };
     times.iter().fold(0, |sum: u64, &ticks| sum.wrapping_add(ticks as u64))
 }
@@ -252,25 +204,18 @@ pub fn getsid_of(pid: c_int) -> c_int {
 
 /// clock_gettime(2) of CLOCK_REALTIME: seconds and nanoseconds.
 pub fn clock_realtime() -> (i64, i64) {
-    let mut time = [0_i64; 2];
-    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
-    (time[0], time[1])
+    own::clock_gettime(libc::CLOCK_REALTIME)
 }
 
 /// clock_gettime(2) of CLOCK_MONOTONIC, in nanoseconds.
 pub fn clock_monotonic_ns() -> u64 {
-    let mut time = [0_i64; 2];
-    // SAFETY: `time` has the layout of struct timespec on 64-bit systems.
-    unsafe { raw_syscall!(number::clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
-    time[0] as u64 * 1_000_000_000 + time[1] as u64
+    let (seconds, nanoseconds) = own::clock_gettime(libc::CLOCK_MONOTONIC);
+    seconds as u64 * 1_000_000_000 + nanoseconds as u64
 }
 
 /// nanosleep(2): sleeps less if a signal comes.
 pub fn sleep_ms(milliseconds: u64) {
-    let time = [(milliseconds / 1000) as i64, (milliseconds % 1000 * 1_000_000) as i64];
-    // SAFETY: a struct timespec; what remains is not wanted.
-    unsafe { raw_syscall!(number::nanosleep, &raw const time, 0) };
+    own::sleep_ms(milliseconds);
 }
 
 /// What we need of fstat(2)'s result.
@@ -314,8 +259,8 @@ pub fn stat(path: &CStr) -> Result<Stat> {
 }
 
 #[inline(never)]
-fn stat_with(call: impl FnOnce(*mut libc::stat) -> usize) -> Result<(Stat, u64)> {
-    let mut buffer = MaybeUninit::<libc::stat>::uninit();
+fn stat_with(call: impl FnOnce(*mut own::Stat) -> usize) -> Result<(Stat, u64)> {
+    let mut buffer = MaybeUninit::<own::Stat>::uninit();
     check(call(buffer.as_mut_ptr()))?;
     // SAFETY: the kernel filled it in.
     let stat = unsafe { buffer.assume_init() };
@@ -347,7 +292,7 @@ pub struct FileStat {
 /// fstat(2), with the owner.
 #[inline(never)]
 pub fn fstat_file(fd: c_int) -> Result<FileStat> {
-    let mut buffer = MaybeUninit::<libc::stat>::uninit();
+    let mut buffer = MaybeUninit::<own::Stat>::uninit();
     // SAFETY: `buffer` is a valid struct stat to fill in.
     check(unsafe { raw_syscall!(number::fstat, fd, buffer.as_mut_ptr()) })?;
     // SAFETY: the kernel filled it in.
@@ -389,16 +334,7 @@ pub fn siocoutq(fd: c_int) -> Result<u32> {
 pub fn getsockopt(fd: c_int, level: c_int, option: c_int, buffer: &mut [u8]) -> Result<usize> {
     let mut length = buffer.len() as u32;
     // SAFETY: `buffer` has `length` bytes.
-    check(unsafe {
-        raw_syscall!(
-            number::getsockopt,
-            fd,
-            level,
-            option,
-            buffer.as_mut_ptr(),
-            &raw mut length
-        )
-    })?;
+    check(unsafe { own::getsockopt(fd, level, option, buffer.as_mut_ptr(), &raw mut length) })?;
     Ok((length as usize).min(buffer.len()))
 }
 
@@ -425,27 +361,25 @@ pub fn so_cookie(fd: c_int) -> Result<u64> {
 
 /// getsockname(2) into `buffer`; the part filled in.
 pub fn getsockname(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
-    name_with(number::getsockname, fd, buffer)
+    name_with(own::getsockname, fd, buffer)
 }
 
 /// getpeername(2) into `buffer`; the part filled in.
 pub fn getpeername(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
-    name_with(number::getpeername, fd, buffer)
+    name_with(own::getpeername, fd, buffer)
 }
 
-fn name_with(call: Sysno, fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
+fn name_with(call: unsafe fn(c_int, *mut u8, *mut u32) -> usize, fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
     let mut length = buffer.len() as u32;
     // SAFETY: `buffer` has `length` bytes.
-    check(unsafe { raw_syscall!(call, fd, buffer.as_mut_ptr(), &raw mut length) })?;
+    check(unsafe { call(fd, buffer.as_mut_ptr(), &raw mut length) })?;
     Ok(buffer.get(..length as usize).unwrap_or(buffer))
 }
 
 /// poll(2) of one descriptor without waiting; the events that hold.
 pub fn poll_now(fd: c_int, events: c_short) -> Result<c_short> {
     let mut one = libc::pollfd { fd, events, revents: 0 };
-    let zero = [0_i64; 2];
-    // SAFETY: one entry, a zero struct timespec, no signal mask. (ppoll exists on every CPU, poll does not.)
-    check(unsafe { raw_syscall!(number::ppoll, &raw mut one, 1, &raw const zero, 0, MASK_SIZE) })?;
+    check(own::poll_now(&mut one))?;
     Ok(one.revents)
 }
 
@@ -486,7 +420,7 @@ pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
 /// pipe now, it reads nothing.
 pub fn read_beginning(fd: &Fd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: `buffer` is ours to fill.
-    check(unsafe { raw_syscall!(number::pread64, fd.0, buffer.as_mut_ptr(), buffer.len(), 0) })
+    check(unsafe { own::pread(fd.0, buffer.as_mut_ptr(), buffer.len(), 0) })
 }
 
 /// write(2).
@@ -542,28 +476,27 @@ pub fn append(fd: &Fd, first: &[u8], second: &[u8]) -> Result<usize> {
 /// pwrite(2). A file that was opened with O_APPEND grows, whatever the position. One that was not, with a number that was
 /// ours, would be written far from its content: most file systems refuse the position.
 fn pwrite(fd: &Fd, bytes: &[u8]) -> Result<usize> {
-    const FAR: i64 = 1 << 62;
+    const FAR: u64 = 1 << 62;
     // SAFETY: `bytes` is valid to read.
-    check(unsafe { raw_syscall!(number::pwrite64, fd.0, bytes.as_ptr(), bytes.len(), FAR) })
+    check(unsafe { own::pwrite(fd.0, bytes.as_ptr(), bytes.len(), FAR) })
 }
 
 /// socket(2). The descriptor is closed when the result is dropped.
 pub fn socket(domain: c_int, kind: c_int) -> Result<Fd> {
-    // SAFETY: plain numbers.
-    check(unsafe { raw_syscall!(number::socket, domain, kind, 0) }).map(Fd::new)
+    check(own::socket(domain, kind)).map(Fd::new)
 }
 
 /// connect(2).
 pub fn connect(fd: &Fd, address: &[u8]) -> Result<()> {
     // SAFETY: `address` is valid to read.
-    check(unsafe { raw_syscall!(number::connect, fd.0, address.as_ptr(), address.len()) }).map(drop)
+    check(unsafe { own::connect(fd.0, address.as_ptr(), address.len()) }).map(drop)
 }
 
 /// send(2), never raising a signal and never waiting.
 pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: `bytes` is valid to read, no address.
-    check(unsafe { raw_syscall!(number::sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
+    check(unsafe { own::sendto(fd, bytes, flags, core::ptr::null(), 0) })
 }
 
 /// sendto(2) of a datagram to `address`, never raising a signal and never waiting. The socket is not connected, so the
@@ -573,43 +506,33 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
 pub fn send_to(fd: &Fd, bytes: &[u8], address: &[u8]) -> Result<usize> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_FASTOPEN;
     // SAFETY: `bytes` and `address` are valid to read.
-    check(unsafe {
-        raw_syscall!(
-            number::sendto,
-            fd.0,
-            bytes.as_ptr(),
-            bytes.len(),
-            flags,
-            address.as_ptr(),
-            address.len()
-        )
-    })
+    check(unsafe { own::sendto(fd.0, bytes, flags, address.as_ptr(), address.len()) })
 }
 
 /// send(2) over a stream of the library's own, never raising a signal and never waiting. TCP refuses it: [`send_to`].
 pub fn send_over(fd: &Fd, bytes: &[u8]) -> Result<usize> {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_FASTOPEN;
     // SAFETY: `bytes` is valid to read, no address.
-    check(unsafe { raw_syscall!(number::sendto, fd.0, bytes.as_ptr(), bytes.len(), flags, 0, 0) })
+    check(unsafe { own::sendto(fd.0, bytes, flags, core::ptr::null(), 0) })
 }
 
 /// An action in the kernel's form, `struct kernel_sigaction`: nopipe_core's fields, in the order of this CPU's kernel.
 #[repr(C)]
 #[derive(Default)]
 struct KernelAction {
-    handler: u64,
-    flags: u64,
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    restorer: u64,
+    handler: usize,
+    flags: usize,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "x86"))]
+    restorer: usize,
     mask: Mask,
 }
 
 /// The action that the kernel holds for SIGPIPE, and, with `new`, another in its place; rt_sigaction(2).
 pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Result<nopipe_core::disposition::Action> {
     let new = new.map(|new| KernelAction {
-        handler: new.handler,
-        flags: new.flags,
-        restorer: new.restorer,
+        handler: new.handler as usize,
+        flags: new.flags as usize,
+        restorer: new.restorer as usize,
         mask: new.mask,
     });
     let mut old = KernelAction::default();
@@ -617,9 +540,9 @@ pub fn sigaction_sigpipe(new: Option<&nopipe_core::disposition::Action>) -> Resu
     // SAFETY: both have the kernel's layout. What runs on a signal is the caller's concern.
     check(unsafe { raw_syscall!(number::rt_sigaction, libc::SIGPIPE, new, &raw mut old, MASK_SIZE) })?;
     Ok(nopipe_core::disposition::Action {
-        handler: old.handler,
-        flags: old.flags,
-        restorer: old.restorer,
+        handler: old.handler as u64,
+        flags: old.flags as u64,
+        restorer: old.restorer as u64,
         mask: old.mask,
     })
 }
@@ -660,9 +583,7 @@ pub fn alternate_stack() -> Option<usize> {
 
 /// Takes away one pending, blocked signal of `set` without waiting, rt_sigtimedwait(2).
 pub fn take_pending(set: Mask) {
-    let zero = [0_i64; 2];
-    // SAFETY: a signal set, no siginfo wanted, a zero struct timespec.
-    unsafe { raw_syscall!(number::rt_sigtimedwait, &raw const set, 0, &raw const zero, MASK_SIZE) };
+    own::sigtimedwait_now(&set);
 }
 
 /// Runs `work` with all signals blocked, except those that a faulty instruction raises.
@@ -775,6 +696,3 @@ pub fn bytes_before(address: usize) -> Option<[u8; 8]> {
     // SAFETY: the kernel has just read it.
     (looked == Err(libc::EINVAL)).then(|| unsafe { core::ptr::read_unaligned(start as *const [u8; 8]) })
 }
-
-/// The number type of timespec and others is 64 bits wide here; where it is not, this does not compile.
-const _: () = assert!(size_of::<c_long>() == 8);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::library::PREBUILT_TARGET_DIR;
 use crate::need::Need;
 
 /// The libc that a program is built for.
@@ -24,7 +25,8 @@ impl Libc {
         }
     }
 
-    /// The path of the C program `name`; `make` runs once in this process.
+    /// The path of the C program `name`; `make` runs once in this process, unless they were built
+    /// for another machine ([`PREBUILT_TARGET_DIR`]).
     ///
     /// # Panics
     /// When they do not build.
@@ -46,6 +48,9 @@ impl Libc {
     }
 
     fn make(self, dir: &Path) -> PathBuf {
+        if let (Libc::Glibc, Some(folder)) = (self, prebuilt()) {
+            return folder;
+        }
         let (variable, folder) = match self {
             Libc::Glibc => ("LIBC=glibc", "build"),
             Libc::Musl => ("LIBC=musl", "build/musl"),
@@ -75,4 +80,9 @@ pub fn c_program(name: &str) -> PathBuf {
 /// When the C programs do not build.
 pub fn command(line: &str) -> Command {
     Libc::Glibc.command(line)
+}
+
+fn prebuilt() -> Option<PathBuf> {
+    let folder = Path::new(&std::env::var_os(PREBUILT_TARGET_DIR)?).join("c-tests");
+    folder.is_dir().then_some(folder)
 }

@@ -8,6 +8,8 @@ use core::ffi::c_int;
 pub struct Interrupted {
     /// The address of the next instruction.
     pub at: usize,
+    /// The code that made the call: `at`; or, where the kernel's own page makes the calls (vdso(7)), where that returns to.
+    pub caller: usize,
     /// What the call returns: a negated errno, or a count.
     pub result: i64,
     /// Its first three arguments, as whole registers.
@@ -16,6 +18,8 @@ pub struct Interrupted {
     pub stack: usize,
     /// The registers that a function leaves to its caller as they were: values that a caller keeps over a call may be there.
     pub kept: [usize; KEPT],
+    /// The address of the arguments of a call for which all of them may lie in memory, socketcall(2).
+    pub packed: Option<usize>,
 }
 
 impl Interrupted {

@@ -25,9 +25,16 @@ pub use x86_64::{
     KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
 };
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86")]
+pub use x86::{
+    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+};
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 mod other;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 pub use other::{
     KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
 };

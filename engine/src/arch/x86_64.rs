@@ -49,8 +49,10 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
     let kept = |number| register(number) as usize;
+    let at = register(libc::REG_RIP) as usize;
     Some(Interrupted {
-        at: register(libc::REG_RIP) as usize,
+        at,
+        caller: at,
         result: register(libc::REG_RAX),
         arguments: [
             register(libc::REG_RDI),
@@ -66,6 +68,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
             kept(libc::REG_R14),
             kept(libc::REG_R15),
         ],
+        packed: None,
     })
 }
 
