@@ -25,15 +25,15 @@ use crate::arch::{SEVENTH_ARGUMENT, called_from, is_number, jump_target};
 use crate::code::Deed;
 use nopipe_core::event::Call;
 
-/// How many words above the stack pointer are looked at. Both libcs need fewer than 16; where all arguments are on the stack,
-/// more.
-pub const WORDS: usize = if SEVENTH_ARGUMENT > 1 { 64 } else { 24 };
+/// How many words above the stack pointer are looked at. On x86-64 both libcs need 9. (It is the handler's stack, too, that
+/// they are copied to, and it may be small.)
+pub const WORDS: usize = 128 / size_of::<usize>();
 
 /// No function that makes a system call for others is longer than this, in bytes.
 const LONGEST: usize = 1024;
 
 /// How many functions there may be between the interrupted code and the one that is looked for, that code included.
-const CHAIN: usize = 6;
+const CHAIN: usize = 5;
 
 /// Readable code, and the address of its first byte.
 #[derive(Clone, Copy)]
@@ -92,8 +92,12 @@ pub fn find(
                 }
             }
             _ => {
-                *chain.get_mut(links)? = (word, *words.get(index + SEVENTH_ARGUMENT)?);
-                links += 1;
+                let number = *words.get(index + SEVENTH_ARGUMENT)?;
+                // It is long enough for every true link and what the gaps of a frame can add.
+                if let Some(link) = chain.get_mut(links) {
+                    *link = (word, number);
+                    links += 1;
+                }
             }
         }
     }

@@ -73,15 +73,20 @@ impl Origin {
             return Origin::OnPurpose;
         }
         // SAFETY: as the caller says.
-        match unsafe { arch::interrupted(context) } {
-            Some(interrupted) => of_interrupted(&interrupted, sender),
-            None => Origin::Unknown,
+        unsafe {
+            match arch::interrupted(context) {
+                Some(interrupted) => of_interrupted(&interrupted, context, sender),
+                None => Origin::Unknown,
+            }
         }
     }
 }
 
 /// `pid`: our own.
-fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
+///
+/// # Safety
+/// As [`Origin::of`]; `interrupted` is what `context` shows.
+unsafe fn of_interrupted(interrupted: &Interrupted, context: *const c_void, pid: c_int) -> Origin {
     let Interrupted { at, caller, result, .. } = *interrupted;
     let deed = code::deed_at(caller);
     // libc's code can be read; before other code is read the kernel is asked.
@@ -105,7 +110,8 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     }
     let call = match deed {
         Some(Deed::Makes(call)) => Some(call),
-        _ => caller_of(interrupted),
+        // SAFETY: as the caller says.
+        _ => unsafe { caller_of(caller, context) },
     };
     let candidates: &[usize] = match call {
         Some(Call::Splice) => &[2],
@@ -154,16 +160,21 @@ fn libc_code() -> Text<'static> {
 ///
 /// The kernel copies the stack, because it may end a few words further up, and because what is read by an instruction of ours
 /// would make valgrind report every gap in it. If a filter refuses that, the call has no name.
+///
+/// # Safety
+/// As [`Origin::of`].
 #[inline(never)]
-fn caller_of(interrupted: &Interrupted) -> Option<Call> {
+unsafe fn caller_of(at: usize, context: *const c_void) -> Option<Call> {
     let text = libc_code();
-    text.before(interrupted.caller)?;
+    text.before(at)?;
+    // SAFETY: as the caller says.
+    let (stack, kept) = unsafe { (arch::stack(context), arch::kept(context)) };
     let mut words = [0_usize; caller::WORDS];
     // SAFETY: the words' own memory; any bytes make a word.
     let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(&words)) };
-    let length = sys::copy_own_memory(interrupted.stack, bytes).ok()?;
+    let length = sys::copy_own_memory(stack, bytes).ok()?;
     let words = words.get(..length / size_of::<usize>())?;
-    caller::find(interrupted.caller, words, &interrupted.kept, text, code::deed_at)
+    caller::find(at, words, &kept, text, code::deed_at)
 }
 
 /// Whether kill(2) of `target` reaches a process whose pid is `pid`, ours. All processes (-1) are all but ourselves.

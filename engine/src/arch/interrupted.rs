@@ -1,6 +1,5 @@
 //! The registers of interrupted code, in one form for every CPU.
 
-use super::KEPT;
 use core::ffi::c_int;
 
 /// The registers of a thread that a signal interrupted, read as those of a system call that is about to return.
@@ -14,10 +13,6 @@ pub struct Interrupted {
     pub result: i64,
     /// Its first three arguments, as whole registers.
     pub arguments: [i64; 3],
-    /// The stack pointer.
-    pub stack: usize,
-    /// The registers that a function leaves to its caller as they were: values that a caller keeps over a call may be there.
-    pub kept: [usize; KEPT],
     /// The address of the arguments of a call for which all of them may lie in memory, socketcall(2).
     pub packed: Option<usize>,
 }

@@ -7,7 +7,7 @@
 //! | `SYSCALL` | the instruction of a system call |
 //! | `interrupted` | the registers of a system call that is about to return |
 //! | `stack`, `thread_pointer` | these two registers |
-//! | `KEPT` | how many registers a function leaves to its caller as they were |
+//! | `kept` | the registers that a function leaves to its caller as they were |
 //! | `called_from`, `jump_target` | what a call and a jump look like in code, and where they go |
 //! | `is_number` | the numbers of the system calls |
 //! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
@@ -22,19 +22,19 @@ mod x86_code;
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{
-    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+    SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
 };
 
 #[cfg(target_arch = "x86")]
 mod x86;
 #[cfg(target_arch = "x86")]
 pub use x86::{
-    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+    SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
 };
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 mod other;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 pub use other::{
-    KEPT, SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, stack, thread_pointer,
+    SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
 };

@@ -8,9 +8,6 @@ use nopipe_core::event::Call;
 /// No instruction is known.
 pub const SYSCALL: &[u8] = &[];
 
-/// No register is known.
-pub const KEPT: usize = 0;
-
 /// Not used: no call is known.
 pub const SEVENTH_ARGUMENT: usize = 0;
 
@@ -36,6 +33,15 @@ pub fn is_number(_call: Call, _number: usize) -> bool {
 #[allow(unsafe_code, reason = "as on the other CPUs")]
 pub unsafe fn interrupted(_context: *const c_void) -> Option<Interrupted> {
     None
+}
+
+/// Nothing is known.
+///
+/// # Safety
+/// None: nothing is read. (Unsafe as on the other CPUs.)
+#[allow(unsafe_code, reason = "as on the other CPUs")]
+pub unsafe fn kept(_context: *const c_void) -> [usize; 0] {
+    []
 }
 
 /// An address near the interrupted stack: our own frame, which lies above it unless the handler has a stack of its own.

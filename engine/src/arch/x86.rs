@@ -20,9 +20,6 @@ use nopipe_core::event::Call;
 /// The `int 0x80` instruction, which stands before the address where a system call returns to.
 pub const SYSCALL: &[u8] = &[0xcd, 0x80];
 
-/// EBX, ESI, EDI and EBP: System V ABI for i386, "Registers".
-pub const KEPT: usize = 4;
-
 /// How many words above its return address a function finds its seventh argument: all of them are on the stack. System V
 /// ABI for i386, "Parameter Passing".
 pub const SEVENTH_ARGUMENT: usize = 7;
@@ -66,7 +63,6 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
-    let kept = |number| register(number) as usize;
     let (ebx, ecx, edx) = (
         register(libc::REG_EBX),
         register(libc::REG_ECX),
@@ -80,13 +76,6 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
         caller,
         result: register(libc::REG_EAX).into(),
         arguments: [ebx.into(), ecx.into(), edx.into()],
-        stack: register(libc::REG_ESP) as usize,
-        kept: [
-            kept(libc::REG_EBX),
-            kept(libc::REG_ESI),
-            kept(libc::REG_EDI),
-            kept(libc::REG_EBP),
-        ],
         packed: SENDS.contains(&ebx).then_some(ecx as usize),
     })
 }
@@ -123,6 +112,22 @@ unsafe fn return_from(at: usize, left: usize, stack: *const usize) -> Option<(us
     }
     // SAFETY: as the caller says.
     Some((pops, unsafe { *stack.add(pops) }))
+}
+
+/// The registers that a function leaves to its caller as they were, EBX, ESI, EDI and EBP: System V ABI for i386,
+/// "Registers". What a function keeps over a call may be there.
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn kept(context: *const c_void) -> [usize; 4] {
+    // SAFETY: as the caller says.
+    let register = |number: c_int| unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[number as usize] };
+    [
+        register(libc::REG_EBX) as usize,
+        register(libc::REG_ESI) as usize,
+        register(libc::REG_EDI) as usize,
+        register(libc::REG_EBP) as usize,
+    ]
 }
 
 /// The stack pointer that the signal interrupted.

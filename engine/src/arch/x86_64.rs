@@ -11,9 +11,6 @@ use nopipe_core::event::Call;
 /// The `syscall` instruction, which stands before the address where a system call returns to.
 pub const SYSCALL: &[u8] = &[0x0f, 0x05];
 
-/// RBX, RBP and R12 to R15: System V ABI for x86-64, "Registers".
-pub const KEPT: usize = 6;
-
 /// How many words above its return address a function finds its seventh argument, the first that no register takes: System
 /// V ABI for x86-64, "Parameter Passing".
 pub const SEVENTH_ARGUMENT: usize = 1;
@@ -48,7 +45,6 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: as the caller says.
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
-    let kept = |number| register(number) as usize;
     let at = register(libc::REG_RIP) as usize;
     Some(Interrupted {
         at,
@@ -59,17 +55,26 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
             register(libc::REG_RSI),
             register(libc::REG_RDX),
         ],
-        stack: register(libc::REG_RSP) as usize,
-        kept: [
-            kept(libc::REG_RBX),
-            kept(libc::REG_RBP),
-            kept(libc::REG_R12),
-            kept(libc::REG_R13),
-            kept(libc::REG_R14),
-            kept(libc::REG_R15),
-        ],
         packed: None,
     })
+}
+
+/// The registers that a function leaves to its caller as they were, RBX, RBP and R12 to R15: System V ABI for x86-64,
+/// "Registers". What a function keeps over a call may be there.
+///
+/// # Safety
+/// `context` is what the kernel passed to the handler.
+pub unsafe fn kept(context: *const c_void) -> [usize; 6] {
+    // SAFETY: as the caller says.
+    let register = |number: c_int| unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[number as usize] };
+    [
+        register(libc::REG_RBX) as usize,
+        register(libc::REG_RBP) as usize,
+        register(libc::REG_R12) as usize,
+        register(libc::REG_R13) as usize,
+        register(libc::REG_R14) as usize,
+        register(libc::REG_R15) as usize,
+    ]
 }
 
 /// The stack pointer that the signal interrupted.
