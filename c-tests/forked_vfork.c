@@ -13,17 +13,20 @@
 
 pid_t _Fork(void);
 
+/* What the child inherits, and what the grandchild sets. */
+static void (*inherited)(int) = SIG_IGN, (*set)(int) = SIG_DFL;
+
 static void run_child(struct connection *c)
 {
 	struct sigaction now;
 	pid_t child = vfork();
 	if (child == 0) {
-		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = set}, NULL);
 		_exit(0);
 	}
 	wait_for_success(child);
-	CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN);
-	CHECK(signal(SIGPIPE, SIG_DFL) == SIG_IGN);
+	CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == inherited);
+	CHECK(signal(SIGPIPE, SIG_DFL) == inherited);
 	char more[32];
 	snprintf(more, sizeof more, "pid=%d", getpid());
 	expect_dead(c, "write", more);
@@ -34,9 +37,13 @@ static void run_child(struct connection *c)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-	CHECK(signal(SIGPIPE, SIG_IGN) == SIG_DFL);
-	struct connection c = dead_tcp("v4");
 	const char *how = argv[1];
+	if (strcmp(how, "daemon") == 0) {
+		inherited = SIG_DFL;
+		set = SIG_IGN;
+	}
+	CHECK(signal(SIGPIPE, inherited) == SIG_DFL);
+	struct connection c = dead_tcp("v4");
 	/* A daemon's parents end before it does. */
 	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 	pid_t child = strcmp(how, "clone") == 0  ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)

@@ -6,11 +6,14 @@
  *   onstack    runs on the alternate stack
  *   restart    an interrupted read goes on
  *   norestart  an interrupted read fails with EINTR
+ *   semaphore  the same of sem_timedwait(3): musl waits on unless its sigaction has once set a handler without SA_RESTART
  *   jumps      left by siglongjmp, again and again
  */
 #include "check.h"
 
+#include <semaphore.h>
 #include <setjmp.h>
+#include <time.h>
 
 static volatile sig_atomic_t ran, depth, deepest;
 /* Where the handler's frame was: a number, as nothing is there when it is looked at. */
@@ -51,6 +54,26 @@ static void jump(int signal)
 static void install(void (*handler)(int), int flags)
 {
 	CHECK(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = handler, .sa_flags = flags}, NULL) == 0);
+}
+
+/* Waits for a semaphore that nobody posts, while a child sends SIGPIPE. */
+static int interrupted_wait(void)
+{
+	sem_t semaphore;
+	struct timespec end;
+	CHECK(sem_init(&semaphore, 0, 0) == 0 && clock_gettime(CLOCK_REALTIME, &end) == 0);
+	end.tv_sec += 2;
+	pid_t parent = getpid(), child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		usleep(100000);
+		kill(parent, SIGPIPE);
+		_exit(0);
+	}
+	int result = sem_timedwait(&semaphore, &end), error = errno;
+	waitpid(child, NULL, 0);
+	errno = error;
+	return result;
 }
 
 /* Reads one byte from a child that first sends SIGPIPE, then writes. */
@@ -113,6 +136,10 @@ int main(int argc, char **argv)
 	} else if (strcmp(kind, "norestart") == 0) {
 		install(count, 0);
 		CHECK_FAILS(interrupted_read(), EINTR);
+		CHECK(ran == 1);
+	} else if (strcmp(kind, "semaphore") == 0) {
+		install(count, 0);
+		CHECK_FAILS(interrupted_wait(), EINTR);
 		CHECK(ran == 1);
 	} else {
 		install(jump, 0);

@@ -11,7 +11,7 @@ use crate::errno;
 use crate::libc::{at_fork_in_child, program_name};
 use crate::real;
 use core::sync::atomic::{AtomicU8, Ordering::*};
-use libc::{SA_ONSTACK, SA_RESTART, SA_SIGINFO};
+use libc::{SA_ONSTACK, SA_SIGINFO};
 use nopipe_core::line::Line;
 use nopipe_core::settings::{Problem, Settings, VARIABLES};
 use nopipe_engine::config::JOURNAL_STREAM;
@@ -90,6 +90,9 @@ pub fn start() {
 
 /// Takes the disposition over, by libc's own sigaction the first time: it adds the restorer, which from then on we add
 /// ourselves. False if libc has none, or the kernel refuses: then there is no net.
+///
+/// Without SA_RESTART, which [`disposition::install`] adds: musl lets sem_timedwait(3) and its kin return EINTR only once it
+/// has set a handler without the flag, and the program's own handler for SIGPIPE may be one that musl never sees.
 fn install_handler() -> bool {
     let (Ok(inherited), Some(libc_sigaction)) = (sys::sigaction_sigpipe(None), real::libc_sigaction()) else {
         return false;
@@ -98,7 +101,7 @@ fn install_handler() -> bool {
     // SAFETY: all zeros is a valid struct sigaction.
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     action.sa_sigaction = address;
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_UNSUPPORTED as core::ffi::c_int;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_UNSUPPORTED as core::ffi::c_int;
     // SAFETY: a valid action whose handler is ready for anything.
     let set = unsafe { libc_sigaction(libc::SIGPIPE, &raw const action, core::ptr::null_mut()) };
     match sys::sigaction_sigpipe(None) {

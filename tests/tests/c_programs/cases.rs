@@ -405,6 +405,7 @@ fn on_purpose() -> Vec<Case> {
         same("semantics onstack", FINE),
         same("semantics restart", FINE),
         same("semantics norestart", FINE),
+        same("semantics semaphore", FINE),
         same("semantics jumps", FINE),
         same("semantics resethand", KILLED),
     ]
