@@ -12,8 +12,17 @@
 #include <sys/prctl.h>
 #include <sys/un.h>
 
+/* fork(2), and the child gets this number in this pid namespace, unless it is 0. */
+static pid_t fork_as(pid_t number)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (unsigned long)&number, .set_tid_size = 1};
+	pid_t child = number ? (pid_t)syscall(SYS_clone3, &args, sizeof args) : fork();
+	CHECK(child >= 0);
+	return child;
+}
+
 /* A connection from a child, which has ended and was reaped, or which lives on under a name of its own. */
-static int connection_from_child(pid_t *child, int lives)
+static int connection_from_child(pid_t *child, pid_t number, int lives)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), go[2];
@@ -21,8 +30,7 @@ static int connection_from_child(pid_t *child, int lives)
 			   (socklen_t)sprintf(address.sun_path + 1, "nopipe-peer-pid-%d-%ld", getpid(), random());
 	CHECK(pipe(go) == 0);
 	CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0);
-	*child = fork();
-	CHECK(*child >= 0);
+	*child = fork_as(number);
 	if (*child == 0) {
 		char byte;
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -58,8 +66,7 @@ static void take_number(pid_t number)
 	char byte;
 	pid_t self = getpid();
 	CHECK(pipe(ready) == 0);
-	struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (unsigned long)&number, .set_tid_size = 1};
-	long child = syscall(SYS_clone3, &args, sizeof args);
+	pid_t child = fork_as(number);
 	if (child == 0) {
 		prctl(PR_SET_NAME, "impostor");
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -87,14 +94,13 @@ int main(int argc, char **argv)
 	pid_t peer, child;
 	srandom((unsigned)getpid());
 	if (strcmp(argv[1], "reused") == 0) {
-		int fd = connection_from_child(&peer, 0);
+		int fd = connection_from_child(&peer, 0, 0);
 		take_number(peer);
 		fail(fd, peer, "");
 		return 0;
 	}
-	/* The peer's number in there. It must be somebody's out here, also where little runs. */
-	if (kill(3, 0) < 0)
-		take_number(3);
+	/* The peer's number in there. Out here it is this process's, for as long as all this takes. */
+	pid_t number = getpid();
 	CHECK(unshare(CLONE_NEWPID) == 0);
 	child = fork();
 	CHECK(child >= 0);
@@ -107,7 +113,7 @@ int main(int argc, char **argv)
 			_exit(0);
 		}
 		int lives = strcmp(argv[1], "visible") == 0;
-		int fd = connection_from_child(&peer, lives);
+		int fd = connection_from_child(&peer, number, lives);
 		fail(fd, peer, lives ? "\"peer itself\"" : "");
 		_exit(0);
 	}
