@@ -18,6 +18,16 @@ pub fn c_program(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Whether a seccomp filter sees the arguments of these programs' `send`. On i386 libc puts them in memory, socketcall(2).
+///
+/// # Panics
+/// When the C programs do not build.
+pub fn send_shows_arguments() -> bool {
+    let program = std::fs::read(c_program("server")).expect("the server is built");
+    // EI_CLASS, elf(5).
+    program.get(4) == Some(&2)
+}
+
 /// The command `line`: a C program's name, and its arguments, one blank between two of them.
 ///
 /// # Panics
