@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 				       .addr = (unsigned long)part.iov_base,
 				       .len = 1,
 				       .user_data = 2,
-				       .off = (unsigned long)-1};
+				       .off = (uint64_t)-1};
 	if (strcmp(kind, "writev") == 0) {
 		request.opcode = IORING_OP_WRITEV;
 		request.addr = (unsigned long)&part;

@@ -45,7 +45,12 @@ static void seal_by_libseccomp(void)
 	CHECK(init && allow && load);
 	void *context = init(SECCOMP_RET_KILL_PROCESS);
 	CHECK(context);
-	static const int allowed[] = {SYS_write, SYS_sendto, SYS_rt_sigreturn, SYS_exit_group};
+	static const int allowed[] = {
+		SYS_write,      SYS_sendto, SYS_rt_sigreturn, SYS_exit_group,
+#ifdef __i386__
+		SYS_socketcall,
+#endif
+	};
 	for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
 		CHECK(allow(context, SECCOMP_RET_ALLOW, allowed[i], 0) == 0);
 	CHECK(load(context) == 0);
@@ -92,6 +97,7 @@ static void fail_in_a_child(void)
 		ALLOW(SYS_sendto),
 		ALLOW(SYS_rt_sigreturn),
 		ALLOW(SYS_exit_group),
+		ALLOW_I386,
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 	seal_by_prctl(&(struct sock_fprog){sizeof filter / sizeof *filter, filter});

@@ -20,6 +20,13 @@
 #define ALLOW_FORK ALLOW(SYS_clone), ALLOW(SYS_rt_sigprocmask), ALLOW(SYS_set_tid_address), ALLOW(SYS_gettid)
 #endif
 
+/* i386: libc makes all calls about sockets by one, and sigtimedwait(2) by a second version. */
+#ifdef __i386__
+#define ALLOW_I386 ALLOW(SYS_socketcall), ALLOW(SYS_rt_sigtimedwait_time64)
+#else
+#define ALLOW_I386 ALLOW(SYS_exit_group)
+#endif
+
 /* What every such program here does: writes of all kinds, the return from a signal handler, the exit. */
 static struct sock_filter allow_list[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -31,6 +38,7 @@ static struct sock_filter allow_list[] = {
 	ALLOW(SYS_sendmmsg),
 	ALLOW(SYS_rt_sigreturn),
 	ALLOW(SYS_exit_group),
+	ALLOW_I386,
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 };
 

@@ -270,6 +270,25 @@ fn tell_kernel() {
     }
 }
 
+/// Before the program puts itself where our handler cannot return: the kernel ignores SIGPIPE, whatever the program's action
+/// is.
+pub fn ignore_in_kernel() {
+    if is_taken_over() {
+        let ignore = Action {
+            handler: SIG_IGN,
+            ..Action::default()
+        };
+        let _ = sys::sigaction_sigpipe(Some(&ignore));
+    }
+}
+
+/// It has not done so.
+pub fn no_longer_ignore_in_kernel() {
+    if is_taken_over() {
+        tell_kernel();
+    }
+}
+
 fn kernel_action(program: &Action) -> Action {
     let (flags, mask) = match program.handler {
         SIG_IGN => return *program,

@@ -11,6 +11,7 @@ use super::declare::hook;
 use super::on_purpose::{SYS_PIDFD_SEND_SIGNAL, sending, taken};
 use crate::start;
 use core::ffi::{c_int, c_long, c_ulong};
+use nopipe_engine::disposition;
 use nopipe_engine::process;
 use nopipe_engine::purpose::{self, Target};
 use nopipe_engine::seccomp::{self, Seal};
@@ -28,23 +29,39 @@ const SYS_RT_SIGTIMEDWAIT_TIME64: c_long = 421;
 /// The operations of seccomp(2) that set a mode; the others only ask.
 const SECCOMP_SET_MODE_STRICT: c_long = 0;
 const SECCOMP_SET_MODE_FILTER: c_long = 1;
+/// prctl(2)'s second argument for strict mode.
+const SECCOMP_MODE_STRICT: c_long = 1;
 
 #[inline(always)]
 unsafe fn on_prctl(real: prctl::Function, option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
     if option == libc::PR_SET_SECCOMP {
-        let seal = sealing();
+        let seal = sealing(a == SECCOMP_MODE_STRICT as c_ulong);
         // SAFETY: the caller's arguments.
         let result = unsafe { real(option, a, b, c, d) };
-        seccomp::sealed(seal, result == 0);
+        sealed(seal, result == 0);
         return result;
     }
     // SAFETY: the caller's arguments.
     unsafe { real(option, a, b, c, d) }
 }
 
-/// To be called before the program puts itself under seccomp.
-fn sealing() -> Seal {
-    seccomp::sealing(start::is_active() && process::is_vfork_child())
+/// To be called before the program puts itself under seccomp; `is_strict`: in strict mode.
+fn sealing(is_strict: bool) -> Seal {
+    let seal = seccomp::sealing(start::is_active() && process::is_vfork_child());
+    // Of the two ways back from a handler, a 32-bit program may only take the old one then (kernel/seccomp.c,
+    // mode1_syscalls_32), which is for handlers without a siginfo. Ours would be killed on its way back.
+    if cfg!(target_arch = "x86") && is_strict && start::is_active() {
+        disposition::ignore_in_kernel();
+    }
+    seal
+}
+
+/// To be called after the call; `succeeded` is what it returned.
+fn sealed(seal: Seal, succeeded: bool) {
+    if cfg!(target_arch = "x86") && !succeeded && start::is_active() {
+        disposition::no_longer_ignore_in_kernel();
+    }
+    seccomp::sealed(seal, succeeded);
 }
 
 #[inline(always)]
@@ -106,13 +123,17 @@ unsafe fn watched(
         }),
         _ => None,
     };
-    let seal = is_seal.then(sealing);
+    let is_strict = match number {
+        libc::SYS_seccomp => a == SECCOMP_SET_MODE_STRICT,
+        _ => b == SECCOMP_MODE_STRICT,
+    };
+    let seal = is_seal.then(|| sealing(is_strict));
     let sending = target.map(|target| sending(b as c_int, target));
     // SAFETY: the caller's arguments. A child with a stack of its own does not return here.
     let result = unsafe { real(number, a, b, c, d, e, f) };
     if let Some(seal) = seal {
         // Setting a filter may return a descriptor; with SECCOMP_FILTER_FLAG_TSYNC, the id of a thread that failed.
-        seccomp::sealed(seal, result >= 0);
+        sealed(seal, result >= 0);
     }
     if let Some(sending) = sending {
         purpose::sent(sending, result == 0);

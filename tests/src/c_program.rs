@@ -74,6 +74,16 @@ pub fn c_program(name: &str) -> PathBuf {
     Libc::Glibc.program(name)
 }
 
+/// Whether a seccomp filter sees the arguments of these programs' `send`. On i386 libc puts them in memory, socketcall(2).
+///
+/// # Panics
+/// When the C programs do not build.
+pub fn send_shows_arguments() -> bool {
+    let program = std::fs::read(c_program("server")).expect("the server is built");
+    // EI_CLASS, elf(5).
+    program.get(4) == Some(&2)
+}
+
 /// The command `line` for this system's libc; see [`Libc::command`].
 ///
 /// # Panics
