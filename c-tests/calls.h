@@ -151,17 +151,17 @@ static const struct call calls[] = {
 	{"pwritev2", "pwritev2", call_pwritev2},
 	{"pwritev64v2", "pwritev2", call_pwritev64v2},
 #endif
-	{"send", "send", call_send},
-	{"__send", "send", call___send},
+	{"send", SEND, call_send},
+	{"__send", SEND, call___send},
 	{"sendto", "sendto", call_sendto},
 	{"sendmsg", "sendmsg", call_sendmsg},
-	{"sendmmsg", "sendmmsg", call_sendmmsg},
+	{"sendmmsg", SENDMMSG, call_sendmmsg},
 	{"sendfile", "sendfile", call_sendfile},
 	{"sendfile64", "sendfile", call_sendfile64},
 	{"splice", "splice", call_splice},
 	{"tee", "tee", call_tee},
 	{"vmsplice", "vmsplice", call_vmsplice},
-	{"dprintf", "write", call_dprintf},
+	{"dprintf", STDIO, call_dprintf},
 };
 
 UNUSED static const struct call *call_named(const char *name)

@@ -77,6 +77,20 @@ static _Thread_local int errno_seen UNUSED;
 		CHECK((call) == -1 && errno == (number)); \
 	} while (0)
 
+/*
+ * What the log calls a write of stdio, and send and sendmmsg, where no hook's own failure is reported: musl makes writev in
+ * a function that has no name, sendto for send, and sendmsg again and again for sendmmsg. `a|b` is either.
+ */
+#ifdef __GLIBC__
+#define STDIO "write"
+#define SEND "send"
+#define SENDMMSG "sendmmsg"
+#else
+#define STDIO "libc"
+#define SEND "send|sendto"
+#define SENDMMSG "sendmmsg|sendmsg"
+#endif
+
 /* One connection: `fd` is the program's end, `far` the peer's, in this same process. */
 struct connection {
 	int fd, far;

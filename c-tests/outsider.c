@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 		FILE *stream = fdopen(c.fd, "w");
 		CHECK(stream);
 		CHECK(fputs("bye\n", stream) >= 0);
-		expect_dead(&c, "write", "");
+		expect_dead(&c, STDIO, "");
 	}
 	return 0;
 }

@@ -58,7 +58,7 @@ static void send_messages(void)
 				      {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1}}};
 	leave_by_close(&c);
 	CHECK(sendmmsg(c.fd, messages, 2, 0) == 1);
-	say("expect cause=closed call=sendmmsg peer=%s fd=%d errno=EPIPE undelivered=100", c.peer, c.fd);
+	say("expect cause=closed call=" SENDMMSG " peer=%s fd=%d errno=EPIPE undelivered=100", c.peer, c.fd);
 	CHECK_FAILS(sendmmsg(c.fd, messages, 2, 0), EPIPE);
 }
 

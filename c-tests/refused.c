@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 		struct connection c = dead_tcp(argv[2]);
 		CHECK(dup2(c.fd, fd) == fd);
 		c.fd = fd;
-		expect_dead(&c, "send", "");
+		expect_dead(&c, SEND, "");
 		CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
 		return 0;
 	}
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 		deliver(&c, DELIVERED);
 		leave_by_close(&c);
 		lose(&c, LOST);
-		expect_dead(&c, "send", "");
+		expect_dead(&c, SEND, "");
 		CHECK_FAILS(send(fd, "x", 1, 0), EPIPE);
 		return 0;
 	}

@@ -53,7 +53,7 @@ static void measure(void)
 		CHECK(beyond <= 1536);
 	}
 	struct dead_pipe dead = dead_pipe();
-	expect_dead_pipe(&dead, "write");
+	expect_dead_pipe(&dead, STDIO);
 	CHECK(dprintf(dead.fd, "x") == -1);
 	size_t beyond = used() - frame;
 	say("stack of the handler, a pipe: %zu bytes", beyond);

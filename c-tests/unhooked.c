@@ -42,8 +42,9 @@ int main(int argc, char **argv)
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	struct mmsghdr messages = {.msg_hdr = message};
 
-	if (strcmp(call, "fwrite") == 0 || strcmp(call, "fprintf") == 0 || strcmp(call, "dprintf") == 0 ||
-	    strcmp(call, "dlsym_write") == 0)
+	if (strcmp(call, "fwrite") == 0 || strcmp(call, "fprintf") == 0 || strcmp(call, "dprintf") == 0)
+		logged = STDIO;
+	else if (strcmp(call, "dlsym_write") == 0)
 		logged = "write";
 	expect_dead(&c, logged, "");
 	for (int i = 0; i < 2; i++) {

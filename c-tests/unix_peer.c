@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 		close(ends[1]);
 		say("expect transport=unix cause=closed errno=EPIPE peer=unnamed peer_pid=%d peer_uid=%d peer_comm=unix_peer "
-		    "fd=%d call=send",
+		    "fd=%d call=" SEND,
 		    getpid(), getuid(), ends[0]);
 		CHECK_FAILS(send(ends[0], "x", 1, 0), EPIPE);
 		return 0;

@@ -116,18 +116,22 @@ pub struct Object<'a> {
 }
 
 impl Object<'_> {
+    /// Whether `address` lies in one of its segments.
+    pub fn contains(&self, address: usize) -> bool {
+        self.headers.iter().any(|h| {
+            let start = self.base.wrapping_add(h.p_vaddr as usize);
+            h.p_type == libc::PT_LOAD && address.wrapping_sub(start) < h.p_memsz as usize
+        })
+    }
+
     /// The segment that `address` lies in, if it is one of this object's.
+    #[inline(never)]
     pub fn segment(&self, address: usize) -> Option<Range<usize>> {
         self.headers.iter().find_map(|h| {
             let start = self.base.wrapping_add(h.p_vaddr as usize);
             let (size, is_loaded) = (h.p_memsz as usize, h.p_type == libc::PT_LOAD);
             (is_loaded && address.wrapping_sub(start) < size).then(|| start..start.wrapping_add(size))
         })
-    }
-
-    /// Whether `address` lies in one of its segments.
-    pub fn contains(&self, address: usize) -> bool {
-        self.segment(address).is_some()
     }
 
     /// Where the object's tables are; `None` if it has no symbols.

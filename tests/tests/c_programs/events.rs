@@ -88,10 +88,12 @@ pub fn take_summaries(logged: &mut Vec<Event>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the event has all fields as wanted. An empty value means: no such field. `message` is the line's beginning.
+/// Whether the event has all fields as wanted. An empty value means: no such field. `message` is the line's beginning, and
+/// `call` may be one of several, `a|b`.
 fn meets(event: &Event, wanted: &Fields) -> bool {
     wanted.iter().all(|(key, value)| match key.as_str() {
         "message" => event.message == *value,
+        "call" => value.split('|').any(|call| event.get(key) == Some(call)),
         _ => event.get(key).unwrap_or_default() == value,
     })
 }
