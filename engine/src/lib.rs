@@ -11,6 +11,7 @@
 //! | [`failure`] | hook or handler: exactly one of them counts and reports a failed call |
 //! | [`handler`] | our SIGPIPE handler |
 //! | [`origin`], [`arch`], [`code`] | what made a SIGPIPE: a failed call, or somebody's purpose; by registers of this CPU, and by whose code was interrupted |
+//! | [`kept`] | the descriptor of a call, on a CPU that loses it |
 //! | [`purpose`] | a SIGPIPE that the program has sent itself is on its way |
 //! | [`disposition`] | the SIGPIPE action that the program believes in, and what the kernel holds |
 //! | [`channel`] | the pipe or socket behind a descriptor |
@@ -42,6 +43,7 @@ pub mod eager;
 pub mod failure;
 pub mod family;
 pub mod handler;
+pub mod kept;
 pub mod origin;
 pub mod page;
 pub mod peer;

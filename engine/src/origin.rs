@@ -4,7 +4,7 @@
 //! and si_pid our own: just like one that the process sends itself by kill(2). The interrupted registers distinguish
 //! the two where we can read them ([`crate::arch`]): the instruction before the next one is a system call, its result and
 //! its arguments are there. Other calls have such arguments as well (`tgkill(13, 13, signal)`), so they prove a purpose only
-//! in libc's own `kill`. What looks like nothing in particular is on purpose if one on purpose is on its way
+//! in libc's own `kill`, unless the CPU keeps the number of the call. What looks like nothing in particular is on purpose if one on purpose is on its way
 //! ([`crate::purpose`]); everything else is spared.
 //!
 //! unsafe: reads what the kernel passes to a handler, and the code before an address.
@@ -13,7 +13,7 @@
 use crate::arch::{self, Interrupted};
 use crate::channel::Channel;
 use crate::code::{self, Deed};
-use crate::{process, purpose, seccomp};
+use crate::{kept, process, purpose, seccomp};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
 use nopipe_core::event::Call;
@@ -79,18 +79,24 @@ impl Origin {
 /// `pid`: our own.
 fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     let Interrupted { at, result, .. } = *interrupted;
-    let deed = code::deed_at(at);
+    let function = code::deed_at(at);
     // Code of libc's own functions can be read; before other code is read the kernel is asked.
-    let is_call = match deed {
+    let is_call = match function {
         // SAFETY: these bytes belong to libc's code, since nothing returns to the start of a function.
         Some(_) => arch::SYSCALL == unsafe { bytes_ending_at(at) },
-        None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
+        None => !seccomp::is_sealed() && sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
     };
     if !is_call {
         return Origin::Unknown;
     }
+    let deed = match interrupted.call_number {
+        Some(number) => code::deed_of_call(number, function),
+        None => function,
+    };
     if deed == Some(Deed::Kills) {
-        return match result == 0 && interrupted.int(1) == libc::SIGPIPE && reaches_us(interrupted.int(0), pid) {
+        // Whom it was sent to may be lost. It comes from this process, at the moment when this kill returns.
+        let reaches_us = !arch::KEEPS_FIRST_ARGUMENT || reaches_us(interrupted.int(0), pid);
+        return match result == 0 && interrupted.int(1) == libc::SIGPIPE && reaches_us {
             true => Origin::OnPurpose,
             false => Origin::Unknown,
         };
@@ -100,11 +106,19 @@ fn of_interrupted(interrupted: &Interrupted, pid: c_int) -> Origin {
     }
     let call = match deed {
         Some(Deed::Makes(call)) => Some(call),
+        // One that does not fail so, or whose registers hold no descriptor.
+        _ if interrupted.call_number.is_some() => return Origin::Unknown,
         _ => None,
     };
     let candidates: &[usize] = match call {
         Some(Call::Splice) => &[2],
         Some(Call::Tee) => &[1],
+        Some(call) if !arch::KEEPS_FIRST_ARGUMENT => {
+            return match kept::dead_end(call, &interrupted.kept, interrupted.stack) {
+                Some((fd, channel)) => Origin::FailedCall { channel, fd, call },
+                None => Origin::Unknown,
+            };
+        }
         Some(_) => &[0],
         // syscall(2), or a program's own instruction: the number is lost. Most calls have the output first. Splice and tee
         // do not: theirs comes later, and first there is a pipe or a socket. io_uring_enter(2) writes to descriptors that

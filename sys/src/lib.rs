@@ -19,14 +19,22 @@ macro_rules! calls {
     ($($name:ident)*) => {
         #[allow(non_upper_case_globals, reason = "named as the kernel names its calls")]
         mod number {
+            use super::named;
             use syscalls::Sysno;
-            $(pub const $name: Sysno = Sysno::$name;)*
+            $(pub const $name: Sysno = named::$name;)*
         }
 
         /// Every system call that the library makes, by name. If a seccomp filter forbids one of them, the library can
         /// do less. No function below can make a call that is not listed here.
         pub const CALLS: &[&str] = &[$(stringify!($name)),*];
     };
+}
+
+/// The crate's names of the calls. On 64-bit CPUs without a call stat, the kernel's newfstatat is the crate's fstatat.
+mod named {
+    #[cfg(target_arch = "aarch64")]
+    pub use syscalls::Sysno::fstatat as newfstatat;
+    pub use syscalls::Sysno::*;
 }
 
 calls! {

@@ -1,16 +1,29 @@
 //! The registers of interrupted code, in one form for every CPU.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long};
+
+/// How many registers may still hold the first argument of a system call, on a CPU that overwrites it with the result.
+pub const KEPT: usize = if cfg!(target_arch = "aarch64") { 10 } else { 0 };
+
+/// Whether the first argument is still in its own register.
+pub const KEEPS_FIRST_ARGUMENT: bool = KEPT == 0;
 
 /// The registers of a thread that a signal interrupted, read as those of a system call that is about to return.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupted {
     /// The address of the next instruction.
     pub at: usize,
+    /// The stack pointer.
+    pub stack: usize,
+    /// The number of the call, where the CPU keeps it in a register.
+    pub call_number: Option<c_long>,
     /// What the call returns: a negated errno, or a count.
     pub result: i64,
-    /// Its first three arguments, as whole registers.
+    /// Its first three arguments, as whole registers. The first is the result where the CPU has one register for both
+    /// ([`KEEPS_FIRST_ARGUMENT`]).
     pub arguments: [i64; 3],
+    /// The registers in which libc may have kept the first argument, if the CPU loses it; the most probable first.
+    pub kept: [i64; KEPT],
 }
 
 impl Interrupted {

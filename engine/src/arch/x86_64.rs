@@ -19,12 +19,15 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     let register = |number: c_int| unsafe { (*context).uc_mcontext.gregs[number as usize] };
     Some(Interrupted {
         at: register(libc::REG_RIP) as usize,
+        stack: register(libc::REG_RSP) as usize,
+        call_number: None,
         result: register(libc::REG_RAX),
         arguments: [
             register(libc::REG_RDI),
             register(libc::REG_RSI),
             register(libc::REG_RDX),
         ],
+        kept: [],
     })
 }
 
