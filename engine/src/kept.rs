@@ -22,7 +22,7 @@ const STANDARD: c_int = 3;
 
 /// The descriptor that `call` has probably failed on, and what it is: by `registers`, then by the words from `stack` on.
 #[inline(never)]
-pub fn dead_end(call: Call, registers: &[i64], stack: usize) -> Option<(c_int, Channel)> {
+pub fn dead_end(call: Call, registers: &[usize], stack: usize) -> Option<(c_int, Channel)> {
     registers
         .iter()
         // A descriptor that was kept as an int has nothing in the upper half; what has is a pointer.
@@ -75,7 +75,7 @@ mod tests {
 
     const NOWHERE: usize = 8;
 
-    fn found(call: Call, registers: &[i64], stack: &[u64]) -> Option<c_int> {
+    fn found(call: Call, registers: &[usize], stack: &[u64]) -> Option<c_int> {
         let stack = if stack.is_empty() {
             NOWHERE
         } else {
@@ -89,9 +89,9 @@ mod tests {
         let ((_, pipe), (living, _far)) = (pipe().unwrap(), UnixStream::pair().unwrap());
         let (dead, _) = UnixStream::pair().unwrap();
         let [pipe, living, dead] = [pipe.as_raw_fd(), living.as_raw_fd(), dead.as_raw_fd()];
-        let [kept_pipe, kept_living, kept_dead] = [pipe, living, dead].map(i64::from);
+        let [kept_pipe, kept_living, kept_dead] = [pipe, living, dead].map(|fd| fd as usize);
         let pointer = 0xffff_0000_0000 | kept_pipe;
-        let registers = [-32, pointer, 1 << 20, kept_living, kept_dead, kept_pipe];
+        let registers = [usize::MAX - 31, pointer, 1 << 20, kept_living, kept_dead, kept_pipe];
         assert_eq!(found(Call::Write, &registers, &[]), Some(dead));
         assert_eq!(found(Call::Vmsplice, &registers, &[]), Some(pipe));
         assert_eq!(found(Call::Send, &[kept_pipe, kept_dead], &[]), Some(dead));

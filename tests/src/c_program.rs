@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The path of the C program `name`; `make` runs once in this process.
+use crate::library::PREBUILT_TARGET_DIR;
+
+/// The path of the C program `name`; `make` runs once in this process, unless they were built for another machine as well
+/// ([`PREBUILT_TARGET_DIR`]).
 ///
 /// # Panics
 /// When they do not build.
 pub fn c_program(name: &str) -> PathBuf {
     static BUILD: OnceLock<PathBuf> = OnceLock::new();
     BUILD
-        .get_or_init(|| make(&crate::paths::workspace().join("c-tests")))
+        .get_or_init(|| prebuilt().unwrap_or_else(|| make(&crate::paths::workspace().join("c-tests"))))
         .join(name)
 }
 
@@ -24,6 +27,11 @@ pub fn command(line: &str) -> Command {
     let mut command = Command::new(c_program(words.next().unwrap_or_default()));
     command.args(words);
     command
+}
+
+fn prebuilt() -> Option<PathBuf> {
+    let folder = Path::new(&std::env::var_os(PREBUILT_TARGET_DIR)?).join("c-tests");
+    folder.is_dir().then_some(folder)
 }
 
 fn make(dir: &Path) -> PathBuf {

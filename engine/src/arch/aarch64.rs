@@ -29,7 +29,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
         call_number: Some(register(8)),
         result: register(0),
         arguments: [register(0), register(1), register(2)],
-        kept: core::array::from_fn(|index| register(19 + index)),
+        kept: core::array::from_fn(|index| register(19 + index) as usize),
     })
 }
 

@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_long};
 pub const KEPT: usize = if cfg!(target_arch = "aarch64") { 10 } else { 0 };
 
 /// Whether the first argument is still in its own register.
-pub const KEEPS_FIRST_ARGUMENT: bool = KEPT == 0;
+pub const KEEPS_FIRST_ARGUMENT: bool = !cfg!(target_arch = "aarch64");
 
 /// The registers of a thread that a signal interrupted, read as those of a system call that is about to return.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Interrupted {
     /// ([`KEEPS_FIRST_ARGUMENT`]).
     pub arguments: [i64; 3],
     /// The registers in which libc may have kept the first argument, if the CPU loses it; the most probable first.
-    pub kept: [i64; KEPT],
+    pub kept: [usize; KEPT],
 }
 
 impl Interrupted {
