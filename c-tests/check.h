@@ -74,7 +74,7 @@ static _Thread_local int errno_seen UNUSED;
 #ifdef __aarch64__
 #define BY_NUMBER(call) (call)
 #else
-#define BY_NUMBER(call) "libc"
+#define BY_NUMBER(call) ((void)(call), "libc")
 #endif
 
 /* The call fails, with exactly this errno. */

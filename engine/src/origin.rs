@@ -42,6 +42,8 @@ impl Origin {
     ///
     /// # Safety
     /// `context` is what the kernel passed along with `info`.
+    // Apart: its part of the stack is free again before a line is built.
+    #[cfg_attr(target_arch = "aarch64", inline(never))]
     pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
         // SAFETY: as the caller says.
         let origin = unsafe { Origin::of_one(info, context) };

@@ -178,7 +178,7 @@ fn calls() -> Vec<Case> {
         saved("vanished_tcp send v4"),
         saved("vanished_tcp send v6"),
         saved("vanished_tcp send mapped"),
-        saved("vanished_tcp __send v4").needs(Need::Other(has___send)),
+        saved("vanished_tcp __send v4").needs(Need::Other(has_other_send)),
         saved("vanished_tcp sendto v4"),
         saved("vanished_tcp sendmsg v4"),
         saved("vanished_tcp sendmmsg v4"),
@@ -284,7 +284,7 @@ fn peers() -> Vec<Case> {
     ]
 }
 
-fn has___send() -> Result<(), String> {
+fn has_other_send() -> Result<(), String> {
     match cfg!(target_arch = "aarch64") {
         true => Err("needs __send, which libc has for old programs alone on aarch64".into()),
         false => Ok(()),
@@ -562,7 +562,7 @@ fn eager() -> Vec<Case> {
         noticed("eager first pwritev2"),
         noticed("eager first pwritev64v2"),
         noticed("eager first send"),
-        noticed("eager first __send").needs(Need::Other(has___send)),
+        noticed("eager first __send").needs(Need::Other(has_other_send)),
         noticed("eager first sendto"),
         noticed("eager first sendmsg"),
         noticed("eager first sendmmsg"),
