@@ -45,10 +45,13 @@ static ssize_t call_send(int fd, void *bytes, size_t length)
 	return send(fd, bytes, length, 0);
 }
 
+/* On aarch64 libc has it for old programs alone. */
+#ifndef __aarch64__
 static ssize_t call___send(int fd, void *bytes, size_t length)
 {
 	return __send(fd, bytes, length, 0);
 }
+#endif
 
 static ssize_t call_sendto(int fd, void *bytes, size_t length)
 {
@@ -152,7 +155,9 @@ static const struct call calls[] = {
 	{"pwritev64v2", "pwritev2", call_pwritev64v2},
 #endif
 	{"send", SEND, call_send},
+#ifndef __aarch64__
 	{"__send", SEND, call___send},
+#endif
 	{"sendto", "sendto", call_sendto},
 	{"sendmsg", "sendmsg", call_sendmsg},
 	{"sendmmsg", SENDMMSG, call_sendmmsg},

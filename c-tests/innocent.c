@@ -26,7 +26,7 @@ int main(void)
 	/* tee(in, out, length, flags): the length is the number of a connected datagram socket. */
 	struct dead_pipe dead = dead_pipe();
 	CHECK(dup2(sender, NUMBER) == NUMBER);
-	expect_dead_pipe(&dead, "libc");
+	expect_dead_pipe(&dead, BY_NUMBER("tee"));
 	CHECK_FAILS(syscall(SYS_tee, ends[0], dead.fd, NUMBER, 0), EPIPE);
 	CHECK_FAILS(recv(receiver, bytes, sizeof bytes, MSG_DONTWAIT), EAGAIN);
 

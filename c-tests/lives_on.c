@@ -55,6 +55,14 @@ static long ignore_by_hand(int by_instruction)
 				 : "memory");
 		return result;
 	}
+#elif defined __aarch64__
+	if (by_instruction) {
+		register long number __asm__("x8") = SYS_rt_sigaction, first __asm__("x0") = SIGPIPE;
+		register struct kernel_action *second __asm__("x1") = &action;
+		register long third __asm__("x2") = 0, size __asm__("x3") = 8;
+		__asm__ volatile("svc #0" : "+r"(first) : "r"(number), "r"(second), "r"(third), "r"(size) : "memory");
+		return first;
+	}
 #else
 	(void)by_instruction;
 #endif

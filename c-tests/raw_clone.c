@@ -39,6 +39,14 @@ static pid_t clone_by_instruction(void)
 			 : "0"((long)SYS_clone), "b"((long)SIGCHLD), "c"(0L), "d"(0L), "S"(0L), "D"(0L)
 			 : "memory");
 	return (pid_t)result;
+#elif defined __aarch64__
+	register long number __asm__("x8") = SYS_clone, flags __asm__("x0") = SIGCHLD, stack __asm__("x1") = 0;
+	register long parent_tid __asm__("x2") = 0, tls __asm__("x3") = 0, child_tid __asm__("x4") = 0;
+	__asm__ volatile("svc #0"
+			 : "+r"(flags)
+			 : "r"(number), "r"(stack), "r"(parent_tid), "r"(tls), "r"(child_tid)
+			 : "memory");
+	return (pid_t)flags;
 #else
 	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 #endif

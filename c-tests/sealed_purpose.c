@@ -20,7 +20,11 @@ static void seal(void)
 		ALLOW(SYS_tkill),
 		ALLOW(SYS_getpid),
 		ALLOW(SYS_gettid),
+#ifdef SYS_pause
 		ALLOW(SYS_pause),
+#else
+		ALLOW(SYS_ppoll),
+#endif
 		ALLOW(SYS_rt_sigaction),
 		ALLOW(SYS_rt_sigprocmask),
 		ALLOW(SYS_rt_sigreturn),

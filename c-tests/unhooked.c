@@ -16,6 +16,12 @@ static ssize_t asm_write(int fd, const void *bytes, size_t length)
 	ssize_t result;
 	__asm__ volatile("int $0x80" : "=a"(result) : "0"(SYS_write), "b"(fd), "c"(bytes), "d"(length) : "memory");
 	return result < 0 ? (errno = (int)-result, -1) : result;
+#elif defined __aarch64__
+	register long number __asm__("x8") = SYS_write, first __asm__("x0") = fd;
+	register const void *second __asm__("x1") = bytes;
+	register size_t third __asm__("x2") = length;
+	__asm__ volatile("svc #0" : "+r"(first) : "r"(number), "r"(second), "r"(third) : "memory");
+	return first < 0 ? (errno = (int)-first, -1) : first;
 #else
 	return syscall(SYS_write, fd, bytes, length);
 #endif
@@ -35,7 +41,7 @@ static ssize_t syscall_send(int fd, const void *bytes, size_t length)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-	const char *call = argv[1], *logged = "libc";
+	const char *call = argv[1], *raw = strchr(call, '_'), *logged = BY_NUMBER(raw ? raw + 1 : "");
 	struct connection c = dead_tcp("v4");
 	char bytes[64] = {0};
 	struct iovec part = {bytes, sizeof bytes};

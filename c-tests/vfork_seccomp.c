@@ -15,7 +15,11 @@ static void seal(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#ifdef SYS_vfork
 		ALLOW(SYS_vfork),
+#else
+		ALLOW(SYS_clone),
+#endif
 		ALLOW(SYS_wait4),
 		ALLOW(SYS_write),
 		ALLOW(SYS_rt_sigaction),

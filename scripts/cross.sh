@@ -107,15 +107,16 @@ unpack() {
 # unpacked_tool NAME [OPTION…]: makes a script that calls an unpacked program, since that needs unpacked libraries as well,
 # and prints its path.
 unpacked_tool() {
-	local name=$1 place=$cross/bin/$1 libraries
+	local name=$1 place=$cross/bin/$1 program=$tools/usr/bin/$1 libraries
 	shift
+	[ -e "$program" ] || program=$tools/bin/$name
 	libraries=$tools/usr/lib/$(uname -m)-linux-gnu:$tools/lib/$(uname -m)-linux-gnu
 	mkdir -p "$cross/bin"
 	cat >"$place.new" <<-END
 		#!/bin/sh
 		LD_LIBRARY_PATH=$libraries
 		export LD_LIBRARY_PATH
-		exec $tools/usr/bin/$name $* "\$@"
+		exec $program $* "\$@"
 	END
 	chmod +x "$place.new"
 	mv "$place.new" "$place"

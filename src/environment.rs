@@ -75,6 +75,6 @@ pub fn remove_settings() {
 unsafe fn has_prefix(text: *const c_char, prefix: &[u8]) -> bool {
     prefix.iter().enumerate().all(|(i, &b)| {
         // SAFETY: all bytes before this one were equal to a prefix that has no NUL: the string goes on.
-        unsafe { *text.add(i) as u8 == b }
+        unsafe { *text.add(i).cast::<u8>() == b }
     })
 }

@@ -52,3 +52,24 @@ core::arch::global_asm!(
     "ret",
     ".size rust_eh_personality, . - rust_eh_personality",
 );
+
+// Debian builds the C part of compiler_builtins, which asks at start-up whether the CPU has atomic instructions, with a
+// stack protector: its guard and what it calls would be imported from another library than libc. Nothing else uses it.
+#[cfg(target_arch = "aarch64")]
+core::arch::global_asm!(
+    ".globl __stack_chk_guard",
+    ".hidden __stack_chk_guard",
+    ".type __stack_chk_guard, @object",
+    ".globl __stack_chk_fail",
+    ".hidden __stack_chk_fail",
+    ".type __stack_chk_fail, @function",
+    "__stack_chk_fail:",
+    "brk #1",
+    ".size __stack_chk_fail, . - __stack_chk_fail",
+    ".pushsection .rodata",
+    ".balign 8",
+    "__stack_chk_guard:",
+    ".xword 0x595e9fbd94fda766",
+    ".size __stack_chk_guard, 8",
+    ".popsection",
+);

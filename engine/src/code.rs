@@ -1,9 +1,11 @@
 //! The code of libc's own functions: by the address that a signal interrupted, or by those that it would return to
-//! ([`crate::caller`]), the handler knows which call failed, or that the signal was sent by kill(2).
+//! ([`crate::caller`]), the handler knows which call failed, or that the signal was sent by kill(2). Where the CPU keeps the
+//! number of a call, that is asked first.
 //!
 //! Filled at start-up by whoever can look into libc; empty without a libc, and then every call is [`Call::Libc`]. Each
 //! word is atomic, and a row is only ever set to the same values: no order is needed.
 
+use core::ffi::c_long;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use nopipe_core::event::Call;
@@ -16,7 +18,7 @@ pub const ROOM: usize = 64;
 pub enum Deed {
     /// It makes a call that can fail for a vanished peer.
     Makes(Call),
-    /// It sends a signal: it is `kill`.
+    /// It sends a signal, its second argument: it is `kill`.
     Kills,
 }
 
@@ -107,9 +109,50 @@ pub fn left_of_gate(address: usize) -> usize {
     }
 }
 
+/// What the system call of this number does, where the CPU keeps the number: that is certain, whoever made the call. By
+/// `function`, what libc's function does that made it, it has the name that the program gave it: libc's send is a sendto.
+pub fn deed_of_call(number: c_long, function: Option<Deed>) -> Option<Deed> {
+    const PIDFD_SEND_SIGNAL: c_long = 424;
+    let call = match number {
+        libc::SYS_write => Call::Write,
+        libc::SYS_writev => Call::Writev,
+        libc::SYS_pwritev2 => Call::Pwritev2,
+        libc::SYS_sendto if function == Some(Deed::Makes(Call::Send)) => Call::Send,
+        libc::SYS_sendto => Call::Sendto,
+        libc::SYS_sendmsg => Call::Sendmsg,
+        libc::SYS_sendmmsg => Call::Sendmmsg,
+        libc::SYS_sendfile => Call::Sendfile,
+        libc::SYS_splice => Call::Splice,
+        libc::SYS_tee => Call::Tee,
+        libc::SYS_vmsplice => Call::Vmsplice,
+        libc::SYS_kill | PIDFD_SEND_SIGNAL => return Some(Deed::Kills),
+        _ => return None,
+    };
+    Some(Deed::Makes(call))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_certain() {
+        let (send, sendto, write) = (Call::Send, Call::Sendto, Call::Write);
+        assert_eq!(deed_of_call(libc::SYS_write, None), Some(Deed::Makes(write)));
+        assert_eq!(
+            deed_of_call(libc::SYS_write, Some(Deed::Makes(send))),
+            Some(Deed::Makes(write))
+        );
+        assert_eq!(deed_of_call(libc::SYS_sendto, None), Some(Deed::Makes(sendto)));
+        assert_eq!(
+            deed_of_call(libc::SYS_sendto, Some(Deed::Makes(send))),
+            Some(Deed::Makes(send))
+        );
+        assert_eq!(deed_of_call(libc::SYS_kill, None), Some(Deed::Kills));
+        for number in [libc::SYS_tgkill, libc::SYS_ppoll, libc::SYS_io_uring_enter, -1, 1 << 40] {
+            assert_eq!(deed_of_call(number, Some(Deed::Kills)), None);
+        }
+    }
 
     #[test]
     fn from_the_first_byte_to_the_last() {

@@ -16,7 +16,7 @@
 //! | SA_SIGINFO | the handler gets the kernel's three arguments in any case; without the flag it looks at the first alone |
 //! | SA_ONSTACK, SA_RESTART, SA_NODEFER | by the kernel: its action carries them |
 //! | SA_RESETHAND | by us, when the handler is called: the program's action becomes SIG_DFL, and the kernel keeps our handler |
-//! | SA_RESTORER | the kernel's action carries libc's restorer, whichever the program gave; libc sets its own as well |
+//! | SA_RESTORER | the kernel's action carries libc's restorer, whichever the program gave; libc sets its own as well. On aarch64 there is none: the program reads back what it gave |
 //! | SA_NOCLDSTOP, SA_NOCLDWAIT | no effect on SIGPIPE: read back only |
 //! | SA_EXPOSE_TAGBITS | no effect on SIGPIPE, which carries no address: read back only |
 //! | SA_UNSUPPORTED, unknown ones | read back as the kernel would: cleared since Linux 5.11, kept before |
@@ -53,7 +53,7 @@ pub const SIG_DFL: u64 = libc::SIG_DFL as u64;
 /// Ignore.
 pub const SIG_IGN: u64 = libc::SIG_IGN as u64;
 
-/// In sa_flags on x86-64: sa_restorer is set. libc always sets it.
+/// In sa_flags: sa_restorer is set. On x86-64 libc always sets it.
 const SA_RESTORER: u64 = 0x0400_0000;
 /// In sa_flags: never supported, so a kernel that clears unknown flags (since Linux 5.11) clears it.
 pub const SA_UNSUPPORTED: u64 = 0x400;
@@ -214,7 +214,10 @@ fn publish_and_tell_kernel<T>(publish: impl FnOnce() -> T) -> T {
 pub fn replace(new: Action) -> Action {
     let new = Action {
         flags: (new.flags | RESTORER_FLAG.load(Relaxed)) & KEPT_FLAGS.load(Relaxed),
-        restorer: RESTORER.load(Relaxed),
+        restorer: match cfg!(target_arch = "aarch64") {
+            true => new.restorer,
+            false => RESTORER.load(Relaxed),
+        },
         mask: new.mask & !UNBLOCKABLE,
         ..new
     };

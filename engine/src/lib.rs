@@ -12,6 +12,7 @@
 //! | [`handler`] | our SIGPIPE handler |
 //! | [`origin`], [`arch`], [`code`] | what made a SIGPIPE: a failed call, or somebody's purpose; by registers of this CPU, and by whose code was interrupted |
 //! | [`caller`] | the function of libc that made the call, by the return addresses on the stack |
+//! | [`kept`] | the descriptor of a call, on a CPU that loses it |
 //! | [`purpose`] | a SIGPIPE that the program has sent itself is on its way |
 //! | [`disposition`] | the SIGPIPE action that the program believes in, and what the kernel holds |
 //! | [`channel`] | the pipe or socket behind a descriptor |
@@ -44,6 +45,7 @@ pub mod eager;
 pub mod failure;
 pub mod family;
 pub mod handler;
+pub mod kept;
 pub mod origin;
 pub mod page;
 pub mod peer;

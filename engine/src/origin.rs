@@ -4,8 +4,8 @@
 //! and si_pid our own: just like one that the process sends itself by kill(2). The interrupted registers distinguish
 //! the two where we can read them ([`crate::arch`]): the instruction before the next one is a system call, its result and
 //! its arguments are there. Other calls have such arguments as well (`tgkill(13, 13, signal)`), so they prove a purpose only
-//! in libc's own `kill`. What looks like nothing in particular is on purpose if one on purpose is on its way
-//! ([`crate::purpose`]); everything else is spared.
+//! in libc's own `kill`, unless the CPU keeps the number of the call. What looks like nothing in particular is on purpose if
+//! one on purpose is on its way ([`crate::purpose`]); everything else is spared.
 //!
 //! The call's name is that of the libc function that the interrupted code belongs to, or else that made the call
 //! ([`crate::caller`]).
@@ -17,7 +17,7 @@ use crate::arch::{self, Interrupted};
 use crate::caller::{self, Text};
 use crate::channel::Channel;
 use crate::code::{self, Deed};
-use crate::{process, purpose, seccomp};
+use crate::{kept, process, purpose, seccomp};
 use core::ffi::{c_int, c_void};
 use libc::siginfo_t;
 use nopipe_core::event::Call;
@@ -46,6 +46,8 @@ impl Origin {
     ///
     /// # Safety
     /// `context` is what the kernel passed along with `info`.
+    // Apart: its part of the stack is free again before a line is built.
+    #[cfg_attr(target_arch = "aarch64", inline(never))]
     pub unsafe fn of(info: &siginfo_t, context: *mut c_void) -> Origin {
         // SAFETY: as the caller says.
         let origin = unsafe { Origin::of_one(info, context) };
@@ -88,19 +90,27 @@ impl Origin {
 /// As [`Origin::of`]; `interrupted` is what `context` shows.
 unsafe fn of_interrupted(interrupted: &Interrupted, context: *const c_void, pid: c_int) -> Origin {
     let Interrupted { at, caller, result, .. } = *interrupted;
-    let deed = code::deed_at(caller);
+    let function = code::deed_at(caller);
     // libc's code can be read; before other code is read the kernel is asked.
     let is_call = match libc_code().before(at) {
         Some(code) => code.ends_with(arch::SYSCALL),
         // The kernel's own page: it was found by its code.
         None if caller != at => true,
-        None => seccomp::is_sealed() || sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
+        // Nobody can be asked. A register that keeps the number of a call may keep an older one.
+        None if seccomp::is_sealed() => interrupted.call_number.is_none(),
+        None => sys::bytes_before(at).is_some_and(|bytes| bytes.ends_with(arch::SYSCALL)),
     };
     if !is_call {
         return Origin::Unknown;
     }
+    let deed = match interrupted.call_number {
+        Some(number) => code::deed_of_call(number, function),
+        None => function,
+    };
     if deed == Some(Deed::Kills) {
-        return match result == 0 && interrupted.int(1) == libc::SIGPIPE && reaches_us(interrupted.int(0), pid) {
+        // Whom it was sent to may be lost. It comes from this process, at the moment when this kill returns.
+        let reaches_us = !arch::KEEPS_FIRST_ARGUMENT || reaches_us(interrupted.int(0), pid);
+        return match result == 0 && interrupted.int(1) == libc::SIGPIPE && reaches_us {
             true => Origin::OnPurpose,
             false => Origin::Unknown,
         };
@@ -110,12 +120,21 @@ unsafe fn of_interrupted(interrupted: &Interrupted, context: *const c_void, pid:
     }
     let call = match deed {
         Some(Deed::Makes(call)) => Some(call),
+        // One that does not fail so, or whose registers hold no descriptor.
+        _ if interrupted.call_number.is_some() => return Origin::Unknown,
         // SAFETY: as the caller says.
         _ => unsafe { caller_of(caller, context) },
     };
     let candidates: &[usize] = match call {
         Some(Call::Splice) => &[2],
         Some(Call::Tee) => &[1],
+        Some(call) if !arch::KEEPS_FIRST_ARGUMENT => {
+            // SAFETY: as the caller says.
+            return match unsafe { kept::dead_end(call, &arch::kept(context), arch::stack(context)) } {
+                Some((fd, channel)) => Origin::FailedCall { channel, fd, call },
+                None => Origin::Unknown,
+            };
+        }
         Some(_) => &[0],
         // syscall(2), or a program's own instruction: the number is lost. Most calls have the output first. Splice and tee
         // do not: theirs comes later, and first there is a pipe or a socket. io_uring_enter(2) writes to descriptors that

@@ -9,8 +9,8 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use nopipe_core::stats::{Block, Counter};
 
-/// The size of a page.
-pub const SIZE: usize = 4096;
+/// The size of a page, the largest that kernels for this CPU have: an aarch64 kernel may be built for 64 KiB.
+pub const SIZE: usize = if cfg!(target_arch = "aarch64") { 65536 } else { 4096 };
 
 /// The places of one pool ([`crate::slot`]): so many threads can report at the same moment.
 pub const PLACES: usize = 32;
@@ -25,7 +25,9 @@ pub const LINES: usize = 1;
 const POOLS: usize = 3;
 
 /// What the kernel wipes in forked children.
-#[repr(C, align(4096))]
+#[repr(C)]
+#[cfg_attr(not(target_arch = "aarch64"), repr(align(4096)))]
+#[cfg_attr(target_arch = "aarch64", repr(align(65536)))]
 pub struct Own {
     block: Block,
     /// Events without a line that no later line has reported yet: suppressed, dropped.

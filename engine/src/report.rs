@@ -47,8 +47,8 @@ pub struct Failure<'a> {
 /// What events are built in.
 static EVENTS: Pool<Event, { page::EVENTS }> = Pool::new([const { UnsafeCell::new(Event::new()) }; page::PLACES]);
 
-/// What a hook needs of its caller's stack, at most, in bytes.
-const HOOK: usize = 1024;
+/// What a hook needs of its caller's stack, at most, in bytes. On aarch64 each frame also holds a frame pointer.
+const HOOK: usize = if cfg!(target_arch = "aarch64") { 1152 } else { 1024 };
 /// What the handler needs beyond the kernel's frame.
 const HANDLER: usize = 1536;
 

@@ -10,6 +10,8 @@ use libc::{MSG_FASTOPEN, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use nopipe_core::event::Call;
 
 hook!(send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t = libc::send => on_send, makes Send, to fd);
+// Where libc has it for old programs alone, none can be built that needs the hook, and there is no default version to call.
+#[cfg(not(target_arch = "aarch64"))]
 hook!(__send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t => on_send, makes Send, to fd);
 hook!(sendto(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int, address: *const sockaddr, address_length: socklen_t) -> ssize_t = libc::sendto => on_sendto, makes Sendto, to fd);
 hook!(sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = libc::sendmsg => on_sendmsg, makes Sendmsg, to fd);

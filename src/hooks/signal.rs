@@ -110,7 +110,14 @@ unsafe fn on_sigaction(
             true => disposition::current(),
             false => {
                 let mask = (&raw const (*new).sa_mask).cast::<sys::Mask>().read();
-                disposition::replace(action((*new).sa_sigaction, (*new).sa_flags, mask))
+                let new_action = action((*new).sa_sigaction, (*new).sa_flags, mask);
+                // There glibc hands the kernel what the program gave.
+                #[cfg(target_arch = "aarch64")]
+                let new_action = Action {
+                    restorer: (&raw const (*new).sa_restorer).cast::<u64>().read(),
+                    ..new_action
+                };
+                disposition::replace(new_action)
             }
         };
         if !old.is_null() {
@@ -118,7 +125,7 @@ unsafe fn on_sigaction(
             (*old).sa_flags = before.flags as c_int;
             // Like glibc: the part of sigset_t that the kernel does not know stays as it is.
             (&raw mut (*old).sa_mask).cast::<sys::Mask>().write(before.mask);
-            #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+            #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))]
             if is_glibc() {
                 (&raw mut (*old).sa_restorer)
                     .cast::<usize>()

@@ -15,8 +15,10 @@ macro_rules! calls {
 }
 
 /// The crate's names of the calls. i386 has a second version of calls whose first had 16 bits for an id, or 32 for a number
-/// of a file.
+/// of a file. On 64-bit CPUs without a call stat, the kernel's newfstatat is the crate's fstatat.
 mod named {
+    #[cfg(target_arch = "aarch64")]
+    pub use syscalls::Sysno::fstatat as newfstatat;
     pub use syscalls::Sysno::*;
     #[cfg(target_arch = "x86")]
     pub use syscalls::Sysno::{

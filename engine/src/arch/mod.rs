@@ -13,7 +13,7 @@
 //! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
 
 mod interrupted;
-pub use interrupted::Interrupted;
+pub use interrupted::{Interrupted, KEEPS_FIRST_ARGUMENT};
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod x86_code;
@@ -32,9 +32,16 @@ pub use x86::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
 };
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::{
+    SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
+};
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
 mod other;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
 pub use other::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
 };

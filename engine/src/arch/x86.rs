@@ -74,6 +74,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     Some(Interrupted {
         at,
         caller,
+        call_number: None,
         result: register(libc::REG_EAX).into(),
         arguments: [ebx.into(), ecx.into(), edx.into()],
         packed: SENDS.contains(&ebx).then_some(ecx as usize),

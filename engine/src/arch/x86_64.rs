@@ -49,6 +49,7 @@ pub unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     Some(Interrupted {
         at,
         caller: at,
+        call_number: None,
         result: register(libc::REG_RAX),
         arguments: [
             register(libc::REG_RDI),
