@@ -56,7 +56,7 @@ static void show(const char *what, const struct sigaction *action)
 	    (unsigned)action->sa_flags,
 	    action->sa_restorer == other.sa_restorer || action->sa_restorer == by_signal.sa_restorer ? "libc's"
 	    : action->sa_restorer                                                                    ? "other"
-						     : "none",
+												     : "none",
 	    (unsigned long)mask);
 }
 
