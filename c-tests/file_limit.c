@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		struct connection c = dead_tcp("v4");
 		sigset_t pending;
 		CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
+		sigemptyset(&pending); /* the kernel writes 64 signals; glibc before 2.32 compares 1024 */
 		CHECK(sigpending(&pending) == 0 && sigisemptyset(&pending));
 	}
 	return 0;

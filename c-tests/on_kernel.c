@@ -22,7 +22,7 @@
 
 /* Numbers that older headers lack. */
 enum {
-	PIDFD_OPEN = 434, /* 5.3 */
+	PIDFD_OPEN = 434,  /* 5.3 */
 	PIDFD_GETFD = 438, /* 5.6 */
 	WIPE_ON_FORK = 18,
 	PEER_NAME = 28,

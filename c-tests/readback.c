@@ -53,15 +53,18 @@ static void show(const char *what, const struct sigaction *action)
 {
 	struct sigaction other = blank();
 	uint64_t mask;
+	struct sigaction by_signal;
 	CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = handler_a}, NULL) == 0);
 	CHECK(sigaction(SIGUSR1, NULL, &other) == 0);
+	/* Before glibc 2.34 there are two: sigaction(2) is libpthread's, signal(2) is libc's. */
+	CHECK(signal(SIGUSR1, handler_a) != SIG_ERR && sigaction(SIGUSR1, NULL, &by_signal) == 0);
 	memcpy(&mask, &action->sa_mask, sizeof mask);
 	say("same   %s: handler %s flags %#x restorer %s mask %#lx", what, name(action->sa_handler),
 	    (unsigned)action->sa_flags,
-	    !RESTORER_IS_KNOWN                         ? "any"
-	    : action->sa_restorer == other.sa_restorer ? "libc's"
-	    : action->sa_restorer                      ? "other"
-						       : "none",
+	    !RESTORER_IS_KNOWN                                                                       ? "any"
+	    : action->sa_restorer == other.sa_restorer || action->sa_restorer == by_signal.sa_restorer ? "libc's"
+	    : action->sa_restorer                                                                      ? "other"
+												       : "none",
 	    (unsigned long)mask);
 }
 

@@ -28,7 +28,7 @@
 //! Where there is no witness either, kcmp(2) says who shares the memory of the process in the page; else its children are
 //! taken for vfork children.
 //!
-//! unsafe: the page is given to madvise(2); it is Sync because all of it is atomic.
+//! unsafe: the page is given to madvise(2); the tests fork.
 #![allow(unsafe_code, reason = "as the head says")]
 
 use crate::page::{self, nopipe_stats};
@@ -180,4 +180,28 @@ pub fn may_be_ours(pid: c_int) -> bool {
 /// Whether the process was forked from one that started up, and has not called exec since.
 pub fn is_forked() -> bool {
     !nopipe_stats.started.load(Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_child_has_no_witness() {
+        let word = sys::word_unknown_to_forks(4711).unwrap();
+        let testimony = || sys::bytes_before(word + size_of::<u64>());
+        assert_eq!(testimony(), Some(4711_u64.to_ne_bytes()));
+        // SAFETY: the child makes no call but _exit(2).
+        match unsafe { libc::fork() } {
+            // SAFETY: as above.
+            0 => unsafe { libc::_exit(testimony().is_some().into()) },
+            child => {
+                let mut status = -1;
+                // SAFETY: our own child.
+                unsafe { assert_eq!(libc::waitpid(child, &raw mut status, 0), child) };
+                assert_eq!(status, 0);
+            }
+        }
+        assert!(testimony().is_some());
+    }
 }
