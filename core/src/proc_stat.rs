@@ -41,23 +41,51 @@ impl ProcStat {
 
     /// The next piece.
     pub fn push(&mut self, piece: &[u8]) {
-        for &byte in piece {
-            match byte {
-                // The end of the name, as far as can be known now.
-                b')' => {
-                    *self = ProcStat {
-                        field: 1 << 2,
-                        ..Self::new()
-                    }
-                }
-                b' ' => self.end_field(),
-                _ if self.field & WANTED == 0 => {}
-                b'0'..=b'9' => {
-                    let times_ten = self.number.and_then(|number| number.checked_mul(10));
-                    self.number = times_ten.and_then(|number| number.checked_add(u64::from(byte - b'0')));
-                }
-                _ => self.number = None,
+        for part in piece.chunks(8) {
+            if !self.passes_over(part) {
+                part.iter().for_each(|&byte| self.push_byte(byte));
             }
+        }
+    }
+
+    /// Passes over eight bytes at once, unless the name ends among them, or a field that is read lies there.
+    fn passes_over(&mut self, part: &[u8]) -> bool {
+        const ONES: u64 = u64::MAX / 255;
+        const LOW: u64 = 127 * ONES;
+        let Some(word) = part.first_chunk().map(|eight| u64::from_le_bytes(*eight)) else {
+            return false;
+        };
+        // The top bit of each byte that is this one.
+        let equal = |byte: u8| {
+            let differs = word ^ (u64::from(byte) * ONES);
+            !(((differs & LOW) + LOW) | differs | LOW)
+        };
+        let blanks = (equal(b' ') >> 7).wrapping_mul(ONES) >> 56;
+        let last = self.field << blanks;
+        let all = (last << 1).wrapping_sub(self.field);
+        if equal(b')') | (all & WANTED) != 0 {
+            return false;
+        }
+        self.field = last;
+        true
+    }
+
+    fn push_byte(&mut self, byte: u8) {
+        match byte {
+            // The end of the name, as far as can be known now.
+            b')' => {
+                *self = ProcStat {
+                    field: 1 << 2,
+                    ..Self::new()
+                }
+            }
+            b' ' => self.end_field(),
+            _ if self.field & WANTED == 0 => {}
+            b'0'..=b'9' => {
+                let times_ten = self.number.and_then(|number| number.checked_mul(10));
+                self.number = times_ten.and_then(|number| number.checked_add(u64::from(byte - b'0')));
+            }
+            _ => self.number = None,
         }
     }
 
