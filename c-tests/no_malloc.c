@@ -60,7 +60,7 @@ int main(void)
 	FILE *stream = fdopen(c.fd, "w");
 	CHECK(stream && setvbuf(stream, buffer, _IOFBF, sizeof buffer) == 0);
 	CHECK(fputs("x", stream) >= 0);
-	expect_dead(&c, "write", "");
+	expect_dead(&c, STDIO, "");
 	used = 0;
 	CHECK_FAILS(fflush(stream), EPIPE);
 	CHECK(signal(SIGPIPE, count) == SIG_DFL);

@@ -1,10 +1,11 @@
 /*
- * stale_frame CALL: a send that works, to a peer that lives, leaves return addresses on the stack below; then CALL fails
+ * stale_frame CALL [threads]: a send that works, to a peer that lives, leaves return addresses on the stack below; then CALL fails
  * there, a little further down or up. The log names the call that has failed, never the send.
  *   asm      the program's own `syscall` instruction
  *   syscall  syscall(2)
  *   write, dprintf
  *   msg      the other way round: writes work, and sendmsg fails
+ *   threads  there is a second thread, so that a call is a cancellation point in earnest
  */
 #include "calls.h"
 
@@ -46,9 +47,18 @@ __attribute__((noinline)) static ssize_t deep(size_t depth, ssize_t (*call)(int,
 	return result;
 }
 
+static void *wait_for_ever(void *unused)
+{
+	pause();
+	return unused;
+}
+
 int main(int argc, char **argv)
 {
-	CHECK(argc == 2);
+	CHECK(argc == 2 || (argc == 3 && strcmp(argv[2], "threads") == 0));
+	pthread_t thread;
+	if (argc == 3)
+		CHECK(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0);
 	const char *name = argv[1], *logged = "libc";
 	ssize_t (*failing)(int, void *, size_t), (*working)(int, void *, size_t) = call_send;
 	if (strcmp(name, "asm") == 0) {

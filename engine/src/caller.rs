@@ -19,9 +19,12 @@
 //! 3. and, if it names a call, the number of that system call was handed on from function to function: as the seventh
 //!    argument (glibc), or it is in a register that functions keep (musl).
 //!
+//! A gap before the first return address could hold a whole old chain. So the search begins where the interrupted code will
+//! return, if its next instructions show that: they take the frame off the stack.
+//!
 //! The chain begins in libc: no stale word names a program's own `syscall` instruction.
 
-use crate::arch::{SEVENTH_ARGUMENT, called_from, is_number, jump_target};
+use crate::arch::{SEVENTH_ARGUMENT, called_from, is_number, jump_target, words_taken_off};
 use crate::code::Deed;
 use nopipe_core::event::Call;
 
@@ -74,10 +77,11 @@ pub fn find(
     deed_at: impl Fn(usize) -> Option<Deed>,
 ) -> Option<Call> {
     text.before(at)?;
+    let free = text.after(at).and_then(words_taken_off).unwrap_or(0);
     // Addresses that count, and the number that was handed on there. What is unused repeats the first.
     let mut chain = [(at, 0); CHAIN];
     let mut links = 1;
-    for (index, &word) in words.iter().enumerate() {
+    for (index, &word) in words.iter().enumerate().skip(free) {
         let Some(start) = text.entered_before(word) else {
             continue;
         };
@@ -86,8 +90,8 @@ pub fn find(
         }
         match deed_at(word.wrapping_sub(1)) {
             Some(Deed::Makes(call)) => {
-                let is_handed_on = |&(_, number): &(usize, usize)| is_number(call, number);
-                if chain.iter().any(is_handed_on) || kept.iter().any(|&number| is_number(call, number)) {
+                let mut numbers = chain.iter().map(|(_, number)| number).chain(kept);
+                if numbers.any(|&number| is_number(call, number)) {
                     return Some(call);
                 }
             }
@@ -133,6 +137,11 @@ mod tests {
             let distance = target as i32 - next as i32;
             self.code[offset + 1..next].copy_from_slice(&distance.to_le_bytes());
             FROM + next
+        }
+
+        fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+            let offset = at - FROM;
+            self.code[offset..offset + bytes.len()].copy_from_slice(bytes);
         }
 
         /// A call instruction at `offset` that enters `target`; where it returns to.
@@ -253,6 +262,21 @@ mod tests {
         }
     }
 
+    /// glibc 2.43 leaves three words free before the first return address: a whole old chain fits in, 16 bytes further down.
+    #[test]
+    fn the_first_return_address_is_where_the_code_returns() {
+        let mut g = glibc();
+        let words = [1, g.cancel, SENDTO, g.cancel, WRITE, g.send, SENDTO, g.write, WRITE, 7];
+        assert_eq!(g.libc.find(g.alone, &words, &[]), Some(Call::Send));
+        g.libc.put_bytes(g.alone, &[0x48, 0x83, 0xc4, 0x18, 0xc3]);
+        assert_eq!(g.libc.find(g.alone, &words, &[]), Some(Call::Write));
+        // An old chain 16 bytes further up.
+        let words = [
+            1, 2, 3, g.cancel, WRITE, g.cancel, SENDTO, g.write, WRITE, g.send, SENDTO,
+        ];
+        assert_eq!(g.libc.find(g.alone, &words, &[]), Some(Call::Write));
+    }
+
     /// The program's own instruction, and syscall(2), which calls nothing.
     #[test]
     fn the_chain_begins_at_the_interrupted_code() {
@@ -283,31 +307,39 @@ mod tests {
             prop_assert_eq!(find(at.wrapping_add(from), &words, &[1], text, |_| None), None);
         }
 
-        /// Whatever other calls have left in the gaps, with their numbers, the call is named that was made.
+        /// Whatever other calls have left in the gaps, with their numbers, the call is named that was made. A return address
+        /// lies in every other word: all of libc's frames are of 16 bytes each.
         #[test]
         fn gaps_may_hold_anything(
-            old in proptest::collection::vec(0_usize..9, 3),
-            number_of_write in any::<bool>(),
+            old in proptest::collection::vec((0_usize..6, 0_usize..4), 4),
+            is_write in any::<bool>(),
             threads in any::<bool>(),
-            above in proptest::collection::vec(0_usize..9, 0..8),
+            above in proptest::collection::vec((0_usize..6, 0_usize..4), 0..4),
         ) {
-            let g = glibc();
-            let (number, caller, other, call) = match number_of_write {
-                true => (WRITE, g.write, SENDTO, Call::Write),
-                false => (SENDTO, g.send, WRITE, Call::Send),
+            let mut g = glibc();
+            g.libc.put_bytes(g.alone, &[0x48, 0x83, 0xc4, 0x18, 0xc3]);
+            g.libc.put_bytes(g.threaded, &[0xc3]);
+            let (number, caller, call) = match is_write {
+                true => (WRITE, g.write, Call::Write),
+                false => (SENDTO, g.send, Call::Send),
             };
-            let stale = [g.write, g.send, g.read, g.cancel, g.internal, other, READ, 0, FROM];
+            let addresses = [g.write, g.send, g.read, g.cancel, g.internal, 0];
+            let numbers = [WRITE, SENDTO, READ, 0x5555];
+            let stale = |i: usize| [addresses[old[i].0], numbers[old[i].1]];
             let mut words = match threads {
-                // The word after the return address is written by the function itself.
-                true => vec![g.internal, 0x7fff_0308, stale[old[2]]],
-                false => Vec::new(),
+                // The word after the return address is written by the function itself; then an argument.
+                true => vec![g.internal, 0x7fff_0308, 16, numbers[old[0].1], 0x7fff_0000, numbers[old[1].1]],
+                false => vec![numbers[old[0].1], stale(1)[0], stale(1)[1]],
             };
-            words.extend(g.stack(number, [stale[old[0]], stale[old[1]]], caller));
-            words.extend(above.iter().map(|&index| stale[index]));
+            words.extend([g.cancel, number]);
+            words.extend(stale(2));
+            words.extend([caller, number]);
+            words.extend(stale(3));
+            for (address, number) in above {
+                words.extend([addresses[address], numbers[number]]);
+            }
             let at = if threads { g.threaded } else { g.alone };
-            // The registers hold what the program left there; the number of another call, say.
-            let found = g.libc.find(at, &words, &[0, FROM]);
-            prop_assert_eq!(found, Some(call));
+            prop_assert_eq!(g.libc.find(at, &words, &[0, FROM]), Some(call));
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `stack`, `thread_pointer` | these two registers |
 //! | `kept` | the registers that a function leaves to its caller as they were |
 //! | `called_from`, `jump_target` | what a call and a jump look like in code, and where they go |
+//! | `words_taken_off` | what the end of a function looks like in code |
 //! | `is_number` | the numbers of the system calls |
 //! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
 
@@ -23,6 +24,7 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
+    words_taken_off,
 };
 
 #[cfg(target_arch = "x86")]
@@ -44,4 +46,5 @@ mod other;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
 pub use other::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
+    words_taken_off,
 };

@@ -21,6 +21,11 @@ pub fn jump_target(_start: usize, _code: &[u8]) -> Option<usize> {
     None
 }
 
+/// No code is known.
+pub fn words_taken_off(_code: &[u8]) -> Option<usize> {
+    None
+}
+
 /// No number is known.
 pub fn is_number(_call: Call, _number: usize) -> bool {
     false

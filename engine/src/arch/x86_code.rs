@@ -28,9 +28,43 @@ pub fn jump_target(start: usize, code: &[u8]) -> Option<usize> {
     Some(start.wrapping_add(length).wrapping_add_signed(distance))
 }
 
+/// How many words `code` takes off the stack before it returns, if it does nothing else: POP, ADD of a constant to the
+/// stack pointer, RET.
+pub fn words_taken_off(mut code: &[u8]) -> Option<usize> {
+    let mut words = 0;
+    loop {
+        // REX prefixes; as instructions (i386) they are INC and DEC, which no function ends with.
+        let rest = match *code {
+            [0x41 | 0x48, ref rest @ ..] => rest,
+            _ => code,
+        };
+        (words, code) = match *rest {
+            [0xc3, ..] => return Some(words),
+            [0x58..=0x5f, ref rest @ ..] => (words + 1, rest),
+            [0x83, 0xc4, bytes @ 0..0x80, ref rest @ ..] => (words + usize::from(bytes) / size_of::<usize>(), rest),
+            _ => return None,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn ends_of_functions() {
+        assert_eq!(words_taken_off(&[0xc3]), Some(0));
+        assert_eq!(words_taken_off(&[0x5b, 0xc3, 0x90]), Some(1));
+        assert_eq!(
+            words_taken_off(&[0x48, 0x83, 0xc4, 0x18, 0x41, 0x5e, 0x5d, 0xc3]),
+            Some(5)
+        );
+        assert_eq!(words_taken_off(&[0x48, 0x83, 0xc4, 0xf8, 0xc3]), None);
+        assert_eq!(words_taken_off(&[0x5b]), None);
+        assert_eq!(words_taken_off(&[0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0xc3]), None);
+        assert_eq!(words_taken_off(&[]), None);
+    }
 
     #[test]
     fn calls() {

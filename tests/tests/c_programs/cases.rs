@@ -295,7 +295,15 @@ fn callers() -> Vec<Case> {
     for place in ["top", "coroutine"] {
         all.push(saved(line("named", place)).release_only());
     }
-    for call in ["asm", "syscall", "write", "dprintf", "msg"] {
+    for call in [
+        "asm",
+        "syscall",
+        "write",
+        "dprintf",
+        "msg",
+        "write threads",
+        "msg threads",
+    ] {
         all.push(saved(line("stale_frame", call)).env("NOPIPE_RATE", "1000/1000"));
     }
     all
