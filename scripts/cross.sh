@@ -124,10 +124,11 @@ cross_rust() {
 	if [ -n "$(not_unpacked "$tools" rustc-web "libstd-rust-web-dev:$debian")" ]; then
 		rm -f "$tools"/.unpacked/*rust-web* "$tools"/.unpacked/rustc-web
 		# shellcheck disable=SC2046 # one name: the library that rustc itself is in
-		unpack_tools rustc-web libstd-rust-web-dev \
-			$(with_index apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p') &&
-			unpack_foreign "$tools" libstd-rust-web-dev ||
-			die "cannot go on: Debian's rustc-web does not unpack, and $help"
+		{
+			unpack_tools rustc-web libstd-rust-web-dev \
+				$(with_index apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p') &&
+				unpack_foreign "$tools" libstd-rust-web-dev
+		} || die "cannot go on: Debian's rustc-web does not unpack, and $help"
 	fi
 	RUSTC=$(unpacked_tool rustc)
 	export RUSTC
