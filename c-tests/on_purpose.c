@@ -1,7 +1,8 @@
 /*
  * on_purpose SENDER DISPOSITION: a SIGPIPE that is sent on purpose always does what the program arranged.
  *   SENDER       raise, kill, killpg, pthread_kill, sigqueue, tgkill, thread (another thread's pthread_kill), child,
- *                timer (timer_create(2)), pidfd (pidfd_send_signal(2) to itself)
+ *                timer (timer_create(2)), pidfd (pidfd_send_signal(2) to itself), instruction (kill(2) by an instruction
+ *                of the program's own; aarch64, where the number of the call stays in a register)
  *   DISPOSITION  default (dies), ignored, handler (which gets all it asked for)
  */
 #include "check.h"
@@ -24,6 +25,17 @@ static void *kill_thread(void *target)
 {
 	CHECK(pthread_kill(*(pthread_t *)target, SIGPIPE) == 0);
 	return NULL;
+}
+
+static long kill_by_instruction(pid_t pid, int number)
+{
+#ifdef __aarch64__
+	register long call __asm__("x8") = SYS_kill, first __asm__("x0") = pid, second __asm__("x1") = number;
+	__asm__ volatile("svc #0" : "+r"(first) : "r"(call), "r"(second) : "memory");
+	return first;
+#else
+	return syscall(SYS_kill, pid, number);
+#endif
 }
 
 /* Sends it, and sets what the handler's siginfo must show. */
@@ -56,6 +68,9 @@ static void send_sigpipe(const char *sender, int *code, pid_t *from)
 	} else if (strcmp(sender, "kill") == 0) {
 		*code = SI_USER;
 		CHECK(kill(getpid(), SIGPIPE) == 0);
+	} else if (strcmp(sender, "instruction") == 0) {
+		*code = SI_USER;
+		CHECK(kill_by_instruction(getpid(), SIGPIPE) == 0);
 	} else if (strcmp(sender, "pidfd") == 0) {
 		*code = SI_USER;
 		int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);

@@ -43,7 +43,7 @@ pub const FIELDS: [Field; 35] = [
     field("local_address", ["", "network.local.address", "NOPIPE_LOCAL_ADDR"], "our address", "getsockname(2)"),
     field("local_port", ["", "network.local.port", "NOPIPE_LOCAL_PORT"], "our port", "getsockname(2)"),
     field("cause", ["cause", "cause", "NOPIPE_CAUSE"], "why: `reset`, `closed`, `timeout`, `unreachable`, `never-connected`, `self-shutdown`, `reader-gone`", "errno, TCP_INFO, poll(2)"),
-    field("call", ["call", "call", "NOPIPE_CALL"], "the system call that failed; `libc` if no known function made it", "the hook, or the interrupted code and who called it"),
+    field("call", ["call", "call", "NOPIPE_CALL"], "the system call that failed; `libc` if no known function made it", "the hook, or the interrupted code and who called it; on aarch64 its number"),
     field("fd", ["fd", "fd", "NOPIPE_FD"], "its descriptor; text and JSON: a number", "the hook, or a register of the interrupted call"),
     field("errno", ["errno", "error.type", "NOPIPE_ERRNO"], "the error's name", "errno(3)"),
     field("errno_number", ["", "", "ERRNO"], "the error's number", "errno(3)"),

@@ -16,7 +16,7 @@
 //! | SA_SIGINFO | the handler gets the kernel's three arguments in any case; without the flag it looks at the first alone |
 //! | SA_ONSTACK, SA_RESTART, SA_NODEFER | by the kernel: its action carries them |
 //! | SA_RESETHAND | by us, when the handler is called: the program's action becomes SIG_DFL, and the kernel keeps our handler |
-//! | SA_RESTORER | the kernel's action carries libc's restorer, whichever the program gave; libc sets its own as well. On aarch64 there is none: the program reads back what it gave |
+//! | SA_RESTORER | the kernel's action carries libc's restorer, whichever the program gave; libc sets its own as well. On aarch64 it has none |
 //! | SA_NOCLDSTOP, SA_NOCLDWAIT | no effect on SIGPIPE: read back only |
 //! | SA_EXPOSE_TAGBITS | no effect on SIGPIPE, which carries no address: read back only |
 //! | SA_UNSUPPORTED, unknown ones | read back as the kernel would: cleared since Linux 5.11, kept before |
@@ -214,10 +214,7 @@ fn publish_and_tell_kernel<T>(publish: impl FnOnce() -> T) -> T {
 pub fn replace(new: Action) -> Action {
     let new = Action {
         flags: (new.flags | RESTORER_FLAG.load(Relaxed)) & KEPT_FLAGS.load(Relaxed),
-        restorer: match cfg!(target_arch = "aarch64") {
-            true => new.restorer,
-            false => RESTORER.load(Relaxed),
-        },
+        restorer: RESTORER.load(Relaxed),
         mask: new.mask & !UNBLOCKABLE,
         ..new
     };

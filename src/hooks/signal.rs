@@ -110,14 +110,7 @@ unsafe fn on_sigaction(
             true => disposition::current(),
             false => {
                 let mask = (&raw const (*new).sa_mask).cast::<sys::Mask>().read();
-                let new_action = action((*new).sa_sigaction, (*new).sa_flags, mask);
-                // There glibc hands the kernel what the program gave.
-                #[cfg(target_arch = "aarch64")]
-                let new_action = Action {
-                    restorer: (&raw const (*new).sa_restorer).cast::<u64>().read(),
-                    ..new_action
-                };
-                disposition::replace(new_action)
+                disposition::replace(action((*new).sa_sigaction, (*new).sa_flags, mask))
             }
         };
         if !old.is_null() {

@@ -24,7 +24,8 @@ use nopipe_tests::{Profile, library, scratch_dir, workspace};
 
 use cases::{Case, cases};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How many times as long as usual a program may take: `scripts/test-aarch64` emulates a CPU.
+const PATIENCE: &str = "TEST_PATIENCE";
 const PROFILES: [Profile; 2] = [Profile::Release, Profile::Dev];
 
 /// The results of the cases, for the table at the end.
@@ -54,16 +55,21 @@ fn all_cases() -> impl Iterator<Item = Case> {
     cases().into_iter().chain(musl::cases())
 }
 
+fn timeout() -> Duration {
+    let patience = std::env::var(PATIENCE).ok().and_then(|times| times.parse().ok());
+    Duration::from_secs(30) * patience.unwrap_or(1)
+}
+
 /// The program `build_id` looks for the library in its own memory and prints the build-id that it finds there.
 fn loaded_is_built() -> Result<(), Failed> {
     let mut command = Command::new(c_program("build_id"));
     bare(&mut command);
-    expect_line(&run(&mut command, TIMEOUT)?, "none")?;
+    expect_line(&run(&mut command, timeout())?, "none")?;
     for profile in PROFILES {
         let logs = scratch_dir("logs");
         let library = library(profile);
         library.preload(&mut command, logs.path());
-        expect_line(&run(&mut command, TIMEOUT)?, &library.build_id)?;
+        expect_line(&run(&mut command, timeout())?, &library.build_id)?;
     }
     Ok(())
 }
@@ -157,8 +163,8 @@ fn run_case(case: &Case) -> Result<(), Failed> {
 /// A case's standard output is a file, or the pipe of a reader that is gone before the program starts.
 fn execute(case: &Case, command: &mut Command) -> io::Result<Outcome> {
     match case.stdout_is_dead {
-        true => run_with_dead_stdout(command, TIMEOUT),
-        false => run(command, TIMEOUT),
+        true => run_with_dead_stdout(command, timeout()),
+        false => run(command, timeout()),
     }
 }
 
