@@ -4,6 +4,7 @@
 //! does not import this module: one that needs the whole command line (completions) gets it as an argument of `run`.
 
 mod dropin;
+mod report;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +24,7 @@ pub struct Cli {
 enum Command {
     Status(status::Args),
     Dropin(dropin::Args),
+    Report(report::Args),
     /// What `status` starts, see [`server::serve`]
     #[command(hide = true)]
     ReadMemory,
@@ -34,6 +36,7 @@ impl Cli {
         match &self.command {
             Command::Status(args) => status::run(args),
             Command::Dropin(args) => dropin::run(args),
+            Command::Report(args) => report::run(args),
             Command::ReadMemory => server::serve(),
         }
     }
