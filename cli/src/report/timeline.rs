@@ -158,7 +158,7 @@ mod tests {
                     let inside = |time: &&i64| (column.start..column.start + width).contains(&(**time * SECOND));
                     prop_assert_eq!(times.iter().filter(inside).count() as u64, column.events);
                 }
-                if most > 11 {
+                if most > 13 {
                     prop_assert_eq!(columns.iter().map(|column| column.events).sum::<u64>(), times.len() as u64);
                 }
             }
