@@ -6,6 +6,7 @@
 //! | [`scan`] | one input from its beginning to its end: each line, each entry of the journal |
 //! | [`line`] | which form a line has, and what it says |
 //! | [`haproxy`], [`access`], [`server_error`], [`envoy`] | what others log |
+//! | [`glance`] | the usual line of the library, faster
 //! | [`ours`] | our fields under all their names |
 //! | [`json`], [`logfmt`] | scanners that look at each byte once and copy nothing |
 //! | [`time`] | time stamps in all their forms, the local time zone |
@@ -16,6 +17,7 @@
 
 mod access;
 mod envoy;
+mod glance;
 mod haproxy;
 mod input;
 mod json;

@@ -98,6 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
     let Reader {
         mut tally, mut errors, ..
     } = reader;
+    tally.close();
     errors.extend(units_not_seen(args, &tally));
 
     write(args, &mut tally)?;

@@ -7,7 +7,7 @@ use super::haproxy::haproxy;
 use super::ours::{self, Fields, Raw};
 use super::record::{Found, Record, Source};
 use super::time::{self, Zone};
-use super::{envoy, json, server_error};
+use super::{envoy, glance, json, server_error};
 
 /// How deep one line may be wrapped in another: a container's log in the journal.
 const DEPTH: u32 = 3;
@@ -28,21 +28,36 @@ fn read_at<'a>(
         None => Some(Found::Known),
         Some(b'{') => return object(depth, line, zone, see_unit),
         Some(b'[') => envoy::envoy(line).or_else(|| server_error::apache(line, zone)),
-        Some(b'l' | b'p' | b'w') => ours::text(line, around),
+        Some(b'l' | b'p' | b'w') => glanced(line).or_else(|| ours::text(line, around)),
         _ => None,
     };
     if let Some(found) = found {
         return found;
     }
-    if let Some((time, message)) = behind_header(line, zone) {
-        return match message.first() {
-            Some(b'{') if depth > 0 => dated(time, read_at(depth - 1, message, Some(time), zone, see_unit)),
-            _ => ours::text(message, Some(time))
-                .or_else(|| server(message, zone))
+    let Some((stamp, message)) = behind_header(line) else {
+        return server(line, zone).unwrap_or(Found::Unknown);
+    };
+    // Few of such lines count: the time is read where one does.
+    match message.first() {
+        Some(b'{') if depth > 0 => match stamp.time(zone) {
+            Some(time) => dated(time, read_at(depth - 1, message, Some(time), zone, see_unit)),
+            None => Found::Unknown,
+        },
+        Some(b'l' | b'p' | b'w') => match (ours::may_be_text(message), stamp.time(zone)) {
+            (true, Some(time)) => glanced(message)
+                .or_else(|| ours::text(message, Some(time)))
                 .unwrap_or(Found::Unknown),
-        };
+            _ => Found::Unknown,
+        },
+        _ => server(message, zone).unwrap_or(Found::Unknown),
     }
-    server(line, zone).unwrap_or(Found::Unknown)
+}
+
+fn glanced(line: &[u8]) -> Option<Found<'_>> {
+    let fields = glance::text(line)?;
+    // The clock is what is left to be looked at.
+    fields.time()?;
+    Some(fields.found(Source::Text, b"peer vanished"))
 }
 
 /// A line of another server.
@@ -52,36 +67,68 @@ fn server<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
         .or_else(|| access(line, zone))
 }
 
+/// The time in a line's header, not read yet.
+enum Stamp<'a> {
+    Rfc3164(&'a [u8]),
+    Rfc3339(&'a [u8]),
+}
+
+impl Stamp<'_> {
+    fn time(&self, zone: &mut Zone) -> Option<i64> {
+        match self {
+            Stamp::Rfc3164(text) => Some(time::syslog(text, zone)?.0),
+            Stamp::Rfc3339(text) => time::rfc3339(text),
+        }
+    }
+}
+
+/// The longest host and program before a message, with their blanks.
+const LONGEST_HEADER: usize = 320;
+
 /// What stands after `Jan 31 23:59:59 host name[7]: `, after RFC 3339 in the first place, or after containerd's
 /// `2026-01-31T23:59:59.123Z stderr F `; and its time.
-fn behind_header<'a>(line: &'a [u8], zone: &mut Zone) -> Option<(i64, &'a [u8])> {
-    let (time, rest) = match line.first()? {
-        b'A'..=b'Z' => time::syslog(line, zone)?,
-        b'0'..=b'9' if matches!(line.get(10), Some(b'T')) => {
-            let end = memchr::memchr(b' ', line)?;
-            (time::rfc3339(&line[..end])?, &line[end..])
+fn behind_header(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
+    let (stamp, rest) = match line.first()? {
+        b'A'..=b'Z' if line.get(9) == Some(&b':') && line[3] == b' ' && line[6] == b' ' => {
+            let (stamp, rest) = line.split_at_checked(15)?;
+            (Stamp::Rfc3164(stamp), rest)
+        }
+        b'0'..=b'9' if line.get(10) == Some(&b'T') && line[4] == b'-' => {
+            let (stamp, rest) = line.split_at(memchr::memchr(b' ', line)?);
+            (Stamp::Rfc3339(stamp), rest)
         }
         // <PRI> as it comes from a socket.
         b'<' => {
-            let end = memchr::memchr(b'>', line.get(..5)?)?;
-            return behind_header(&line[end + 1..], zone);
+            let end = memchr::memchr(b'>', line.get(..5)?).filter(|end| line.get(end + 1) != Some(&b'<'))?;
+            return behind_header(&line[end + 1..]);
         }
         _ => return None,
     };
     for stream in [&b" stderr F "[..], b" stdout F "] {
         if let Some(message) = rest.strip_prefix(stream) {
-            return Some((time, message));
+            return Some((stamp, message));
         }
     }
-    // Host, name[pid] and at most one more word, such as the severity.
-    let head = &rest[..rest.len().min(320)];
-    let end = memchr::memmem::find(head, b": ")?;
-    let words = head[..end].iter().filter(|&&b| b == b' ').count();
-    (rest[0] == b' ' && (1..=3).contains(&words)).then(|| (time, &rest[end + 2..]))
+    // Host, name[pid] and at most one more word, such as the severity; then a colon and a blank.
+    let head = &rest[..rest.len().min(LONGEST_HEADER)];
+    let mut words = 0;
+    for at in memchr::memchr_iter(b' ', head) {
+        if at > 0 && head[at - 1] == b':' {
+            return (words >= 2).then(|| (stamp, &rest[at + 1..]));
+        }
+        words += 1;
+        if words > 3 {
+            break;
+        }
+    }
+    None
 }
 
 /// A JSON object: our line, an entry of the journal, Envoy's, or a container's line in its wrapping.
 fn object<'a>(depth: u32, line: &'a [u8], zone: &mut Zone, see_unit: &mut dyn FnMut(&[u8])) -> Found<'a> {
+    if let Some(fields) = glance::json(line).filter(|fields| fields.time().is_some()) {
+        return fields.found(Source::Json, b"peer vanished");
+    }
     let mut fields = Fields::default();
     let whole = json::object(line, |name, value| {
         let value = match value {

@@ -274,6 +274,11 @@ pub fn text<'a>(line: &'a [u8], around: Option<i64>) -> Option<Found<'a>> {
     }
 }
 
+/// Whether [`text`] would take a line that begins like this for one of the library's.
+pub fn may_be_text(line: &[u8]) -> bool {
+    line.starts_with(NOTICE) || EVENTS.iter().any(|event| line.starts_with(&event[..4]))
+}
+
 /// Where the words of a notice end and its fields begin.
 fn end_of_words(line: &[u8]) -> usize {
     let equals = memchr::memchr(b'=', line).unwrap_or(line.len());

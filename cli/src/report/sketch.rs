@@ -10,6 +10,8 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// What is counted for a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Count {
@@ -25,17 +27,30 @@ pub struct Count {
     pub last: Option<i64>,
 }
 
-/// See the module.
+/// See the module. The hash has a random seed: peers choose their addresses.
 pub struct Sketch<K> {
-    counts: HashMap<K, Count>,
+    /// Where in `counts`.
+    places: HashMap<K, u32, RandomState>,
+    counts: Vec<Count>,
     room: usize,
     floor: u64,
+}
+
+impl Count {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Count) {
+        self.events += other.events;
+        self.undelivered += other.undelivered;
+        self.saved += other.saved;
+        self.last = self.last.max(other.last);
+    }
 }
 
 impl<K: Hash + Eq + Ord + Clone> Sketch<K> {
     pub fn new(room: usize) -> Self {
         Sketch {
-            counts: HashMap::new(),
+            places: HashMap::default(),
+            counts: Vec::new(),
             room,
             floor: 0,
         }
@@ -56,37 +71,64 @@ impl<K: Hash + Eq + Ord + Clone> Sketch<K> {
         self.counts.len()
     }
 
-    /// The count for this key, to be changed.
+    /// The count for this key, to be changed. Keys that make room are passed to `left`.
     #[inline]
-    pub fn of<Q>(&mut self, key: &Q) -> &mut Count
+    pub fn of<Q>(&mut self, key: &Q, left: impl FnMut(K, Count)) -> &mut Count
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        if !self.counts.contains_key(key) {
-            if self.counts.len() >= self.room {
-                self.make_room();
+        let place = match self.places.get(key) {
+            Some(&place) => place as usize,
+            None => {
+                if self.counts.len() >= self.room {
+                    self.make_room(left);
+                }
+                let place = self.counts.len();
+                self.places.insert(key.to_owned(), place as u32);
+                self.counts.push(Count {
+                    error: self.floor,
+                    ..Count::default()
+                });
+                place
             }
-            let count = Count {
-                error: self.floor,
-                ..Count::default()
-            };
-            return self.counts.entry(key.to_owned()).or_insert(count);
-        }
-        self.counts.get_mut(key).expect("it is there: see above")
+        };
+        &mut self.counts[place]
     }
 
-    fn make_room(&mut self) {
-        let mut most: Vec<u64> = self.counts.values().map(|count| count.events + count.error).collect();
+    #[cold]
+    fn make_room(&mut self, mut left: impl FnMut(K, Count)) {
+        let mut most: Vec<u64> = self.counts.iter().map(|count| count.events + count.error).collect();
         let middle = most.len() / 2;
         let (_, &mut median, _) = most.select_nth_unstable(middle);
         self.floor = self.floor.max(median);
-        self.counts.retain(|_, count| count.events + count.error > median);
+        let counts = std::mem::take(&mut self.counts);
+        let mut stay = Vec::with_capacity(self.room);
+        self.places = std::mem::take(&mut self.places)
+            .into_iter()
+            .filter_map(|(key, place)| {
+                let count = counts[place as usize];
+                if count.events + count.error <= median {
+                    left(key, count);
+                    return None;
+                }
+                stay.push(count);
+                Some((key, stay.len() as u32 - 1))
+            })
+            .collect();
+        self.counts = stay;
+    }
+
+    /// All keys and their counts.
+    pub fn all(&self) -> impl Iterator<Item = (&K, &Count)> {
+        self.places
+            .iter()
+            .map(|(key, &place)| (key, &self.counts[place as usize]))
     }
 
     /// The `n` with the highest counts; of equals those with more bytes, then by key.
     pub fn top(&self, n: usize) -> Vec<(K, Count)> {
-        let mut all: Vec<(&K, &Count)> = self.counts.iter().collect();
+        let mut all: Vec<(&K, &Count)> = self.all().collect();
         let rank = |(key_a, a): &(&K, &Count), (key_b, b): &(&K, &Count)| {
             let number = |count: &Count| (count.events, count.undelivered);
             number(b).cmp(&number(a)).then_with(|| key_a.cmp(key_b))
@@ -118,7 +160,7 @@ mod tests {
         fn bounds_hold(keys in proptest::collection::vec(prop_oneof![0..8_u8, any::<u8>()], 0..2000), room in 2..40_usize) {
             let mut sketch = Sketch::<u8>::new(room);
             for key in &keys {
-                sketch.of(key).events += 1;
+                sketch.of(key, |_, count| assert!(count.events > 0)).events += 1;
             }
             let truth = truth(&keys);
             prop_assert!(sketch.len() <= room);
@@ -127,7 +169,7 @@ mod tests {
                 prop_assert!(count.error <= sketch.floor());
             }
             for (key, &n) in &truth {
-                prop_assert!(n <= sketch.floor() || sketch.counts.contains_key(key), "{key} {n} {}", sketch.floor());
+                prop_assert!(n <= sketch.floor() || sketch.places.contains_key(key), "{key} {n} {}", sketch.floor());
             }
             prop_assert!(sketch.floor() as usize <= 2 * keys.len() / room);
             if truth.len() <= room {
@@ -141,7 +183,7 @@ mod tests {
     fn the_top() {
         let mut sketch = Sketch::<String>::new(10);
         for (name, events, undelivered) in [("a", 1, 0), ("b", 2, 5), ("c", 2, 9), ("d", 2, 5)] {
-            let count = sketch.of(name);
+            let count = sketch.of(name, |_, _| ());
             (count.events, count.undelivered) = (events, undelivered);
         }
         let names: Vec<_> = sketch.top(3).into_iter().map(|(name, _)| name).collect();

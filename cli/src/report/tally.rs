@@ -131,6 +131,7 @@ pub struct Tally {
     named_peers: Sketch<String>,
     /// Events without a peer.
     pub peerless: u64,
+    /// Of the peers that are not among `ips` any more: [`Tally::close`] adds those that are.
     networks: Sketch<u128>,
     pub timeline: Timeline,
     pub first: Option<i64>,
@@ -286,19 +287,28 @@ impl Tally {
         if let Some(ended) = record.ended.as_deref().filter(|ended| !ended.is_empty()) {
             self.ended.add(ended, of_this_peer);
         }
-        let count = |count: &mut Count| {
-            count.events += of_this_peer;
-            count.undelivered += record.undelivered;
-            count.saved += record.saved.unwrap_or(0);
-            count.last = count.last.max(record.time);
+        let this = Count {
+            events: of_this_peer,
+            error: 0,
+            undelivered: record.undelivered,
+            saved: record.saved.unwrap_or(0),
+            last: record.time,
         };
         match &record.peer {
             Peer::Ip(ip) => {
-                count(self.ips.of(ip));
-                count(self.networks.of(&network(*ip)));
+                let networks = &mut self.networks;
+                let left = |ip, count: Count| networks.of(&network(ip), |_, _| ()).add(&count);
+                self.ips.of(ip, left).add(&this);
             }
-            Peer::Name(name) => count(self.named_peers.of(&shown(name))),
+            Peer::Name(name) => self.named_peers.of(&shown(name), |_, _| ()).add(&this),
             Peer::Unknown => self.peerless += of_this_peer,
+        }
+    }
+
+    /// After the last line: a network is the sum of its peers. It is not counted line by line.
+    pub fn close(&mut self) {
+        for (&ip, count) in self.ips.all() {
+            self.networks.of(&network(ip), |_, _| ()).add(count);
         }
     }
 
@@ -375,6 +385,7 @@ mod tests {
         for record in records {
             tally.found(Found::Record(record.clone()));
         }
+        tally.close();
         tally
     }
 
