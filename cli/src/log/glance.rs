@@ -1,6 +1,7 @@
 //! The usual line of the library, at a glance: only what a report needs is looked for.
 //!
-//! A line that is not exactly as the library writes it gets no glance, and is scanned byte by byte. What a glance accepts,
+//! A line that is not exactly as the library writes it gets no glance, and is scanned byte by byte: the fields that were
+//! found until then are to be thrown away. What a glance accepts,
 //! a scan finds the same in; the tests at the end of [`super::scan`] compare them. Why it may skip what is in between:
 //!
 //! - Without a quote (text) or a backslash (JSON) in it, a line has no value in which a field could be forged.
@@ -13,6 +14,7 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::ours::{Fields, Raw};
+use super::time::rfc3339;
 
 /// How the most frequent events begin.
 const TEXT: &[u8] = b"peer vanished peer=";
@@ -42,11 +44,11 @@ fn plain(bytes: &[u8]) -> Option<Raw<'_>> {
     Some(Raw { bytes, escaped: false })
 }
 
-/// The fields of a text line.
-pub fn text(line: &[u8]) -> Option<Fields<'_>> {
+/// The fields of a text line, and its time.
+pub fn text<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Option<i64> {
     let body = line.strip_prefix(TEXT)?;
     let (body, end) = body.split_at_checked(body.len().checked_sub(TEXT_END.len() + TIME)?)?;
-    let time = end.strip_prefix(TEXT_END)?;
+    let time = rfc3339(end.strip_prefix(TEXT_END)?)?;
     let blanks = memchr_iter(b' ', body).count();
     if blanks != memchr_iter(b'=', body).count() || memchr2(b'"', b'\\', body).is_some() {
         return None;
@@ -55,12 +57,8 @@ pub fn text(line: &[u8]) -> Option<Fields<'_>> {
     let form = &*TEXT_FORM;
     let cause = form.cause.find(body)? + " cause=".len();
     let word = |at: usize| &body[at..memchr(b' ', &body[at..]).map_or(body.len(), |length| at + length)];
-    let mut fields = Fields {
-        peer: plain(peer),
-        cause: plain(word(cause)),
-        time: plain(time),
-        ..Fields::default()
-    };
+    fields.peer = plain(peer);
+    fields.cause = plain(word(cause));
     for at in form.others.find_iter(&body[cause..]) {
         let at = cause + at;
         let name = memrchr(b' ', &body[..at])? + 1;
@@ -68,26 +66,22 @@ pub fn text(line: &[u8]) -> Option<Fields<'_>> {
             *field = plain(word(at + "ed=".len()));
         }
     }
-    Some(fields)
+    Some(time)
 }
 
-/// The fields of a JSON line.
-pub fn json(line: &[u8]) -> Option<Fields<'_>> {
+/// The fields of a JSON line, and its time.
+pub fn json<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Option<i64> {
     let body = line.strip_prefix(JSON)?.strip_suffix(b"\"}")?;
     let (body, end) = body.split_at_checked(body.len().checked_sub(JSON_END.len() + TIME)?)?;
-    let time = end.strip_prefix(JSON_END)?;
+    let time = rfc3339(end.strip_prefix(JSON_END)?)?;
     if memchr2(b'{', b'\\', body).is_some() {
         return None;
     }
     let string = |at: usize| Some(&body[at..at + memchr(b'"', &body[at..])?]);
     let form = &*JSON_FORM;
     let cause = form.cause.find(body)? + ",\"cause\":\"".len();
-    let mut fields = Fields {
-        address: plain(string(0)?),
-        cause: plain(string(cause)?),
-        time: plain(time),
-        ..Fields::default()
-    };
+    fields.address = plain(string(0)?);
+    fields.cause = plain(string(cause)?);
     for at in form.others.find_iter(&body[cause..]) {
         let at = cause + at;
         let name = memrchr(b'"', &body[..at])? + 1;
@@ -99,5 +93,5 @@ pub fn json(line: &[u8]) -> Option<Fields<'_>> {
             });
         }
     }
-    Some(fields)
+    Some(time)
 }

@@ -54,10 +54,9 @@ fn read_at<'a>(
 }
 
 fn glanced(line: &[u8]) -> Option<Found<'_>> {
-    let fields = glance::text(line)?;
-    // The clock is what is left to be looked at.
-    fields.time()?;
-    Some(fields.found(Source::Text, b"peer vanished"))
+    let mut fields = Fields::default();
+    let time = glance::text(line, &mut fields)?;
+    Some(fields.found_at(Some(time), Source::Text, b"peer vanished"))
 }
 
 /// A line of another server.
@@ -126,10 +125,11 @@ fn behind_header(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
 
 /// A JSON object: our line, an entry of the journal, Envoy's, or a container's line in its wrapping.
 fn object<'a>(depth: u32, line: &'a [u8], zone: &mut Zone, see_unit: &mut dyn FnMut(&[u8])) -> Found<'a> {
-    if let Some(fields) = glance::json(line).filter(|fields| fields.time().is_some()) {
-        return fields.found(Source::Json, b"peer vanished");
-    }
     let mut fields = Fields::default();
+    if let Some(time) = glance::json(line, &mut fields) {
+        return fields.found_at(Some(time), Source::Json, b"peer vanished");
+    }
+    fields = Fields::default();
     let whole = json::object(line, |name, value| {
         let value = match value {
             json::Value::String { raw, escaped } => Raw { bytes: raw, escaped },

@@ -128,6 +128,11 @@ impl<'a> Fields<'a> {
 
     /// What these fields say, if it is the library that wrote them; `message` is what a text line begins with.
     pub fn found(&self, source: Source, message: &[u8]) -> Found<'a> {
+        self.found_at(self.time(), source, message)
+    }
+
+    /// The same; the time is known.
+    pub fn found_at(&self, time: Option<i64>, source: Source, message: &[u8]) -> Found<'a> {
         let Some(kind) = kind(message) else {
             return Found::Known;
         };
@@ -140,7 +145,7 @@ impl<'a> Fields<'a> {
         Found::Record(Record {
             source,
             kind,
-            time: self.time(),
+            time,
             peer: self.peer(),
             cause: cause.unescaped(),
             ended: self.ended.map(Raw::unescaped),
@@ -267,11 +272,10 @@ pub fn text<'a>(line: &'a [u8], around: Option<i64>) -> Option<Found<'a>> {
         }
     });
     let time = fields.time().or(around);
-    match fields.found(Source::Text, message) {
-        _ if whole.is_err() || time.is_none() => Some(Found::Broken),
-        Found::Record(record) => Some(Found::Record(Record { time, ..record })),
-        other => Some(other),
-    }
+    Some(match whole.is_err() || time.is_none() {
+        true => Found::Broken,
+        false => fields.found_at(time, Source::Text, message),
+    })
 }
 
 /// Whether [`text`] would take a line that begins like this for one of the library's.

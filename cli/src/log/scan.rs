@@ -146,8 +146,11 @@ fn read_entry(lines: &mut Lines<impl Read>, entry: &mut Entry, visitor: &mut imp
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::glance;
     use crate::log::record::{Kind, Peer, Record, Source};
     use jiff::tz::TimeZone;
+    use nopipe_core::encode::{Format, encode};
+    use nopipe_core::line::Line as Buffer;
     use proptest::prelude::*;
 
     #[derive(Default)]
@@ -297,7 +300,63 @@ mod tests {
         );
     }
 
+    /// The library's own encoder, with values that anybody may choose.
+    fn encoded(format: Format, peer: &str, cause: &str, numbers: [Option<u64>; 5], ended: Option<&str>) -> String {
+        let text = format!("{peer}:5");
+        let mut pairs: Vec<(&str, ::log::kv::Value<'_>)> = vec![
+            ("peer", text.as_str().into()),
+            ("peer_address", peer.into()),
+            ("peer_port", 5_u64.into()),
+            ("cause", cause.into()),
+            ("call", "write".into()),
+        ];
+        let names = ["delivered", "undelivered", "suppressed", "dropped", "pid"];
+        for (name, number) in names.into_iter().zip(numbers) {
+            pairs.extend(number.map(|number| (name, number.into())));
+        }
+        pairs.extend(ended.map(|ended| ("peer_comm", ended.into())));
+        pairs.push(("time", "2026-01-01T00:00:00.000001Z".into()));
+        let mut line = Buffer::<2048>::new();
+        encode(format, "peer vanished", &&pairs[..], line.writer());
+        line.as_str().to_owned()
+    }
+
     proptest! {
+        /// What a glance sees, a scan sees: the same line with a blank or a member more gets no glance.
+        #[test]
+        fn a_glance_is_a_scan(
+            peer in prop_oneof!["203\\.0\\.113\\.[0-9]{1,2}", "[ -~]{0,20}", "\\PC{0,8}"],
+            cause in prop_oneof!["reset", "closed", "[ -~]{0,10}"],
+            numbers in any::<[Option<u64>; 5]>(),
+            comm in any::<Option<String>>(),
+        ) {
+            let json = encoded(Format::Json, &peer, &cause, numbers, comm.as_deref());
+            let scanned = json.replacen('{', "{ ", 1);
+            let mut fields = Fields::default();
+            prop_assert!(glance::json(scanned.as_bytes(), &mut fields).is_none());
+            let found = seen(json.as_bytes()).records;
+            prop_assert_eq!(&found, &seen(scanned.as_bytes()).records);
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found[0].undelivered, numbers[1].unwrap_or(0));
+            let text = encoded(Format::Text, &peer, &cause, numbers, comm.as_deref());
+            let scanned = text.clone() + " last=1";
+            let mut fields = Fields::default();
+            prop_assert!(glance::text(scanned.as_bytes(), &mut fields).is_none());
+            let found = seen(text.as_bytes()).records;
+            prop_assert_eq!(&found, &seen(scanned.as_bytes()).records);
+            prop_assert_eq!(found.len(), 1);
+        }
+
+        #[test]
+        fn a_glance_sees_what_is_torn(at in 0.0..1.0, numbers in any::<[Option<u64>; 5]>()) {
+            for format in [Format::Json, Format::Text] {
+                let line = encoded(format, "203.0.113.7", "reset", numbers, None);
+                let at = 20 + (at * (line.len() - 21) as f64) as usize;
+                let torn = seen(format!("{}{line}\n{}", &line[..at], &line[..at]).as_bytes());
+                prop_assert_eq!((torn.records.len(), torn.broken), (0, 2), "{}", at);
+            }
+        }
+
         #[test]
         fn anything_at_all(text in proptest::collection::vec(any::<u8>(), 0..600)) {
             seen(&text);
