@@ -196,7 +196,7 @@ struct Counting<'a> {
 }
 
 impl Visitor for Counting<'_> {
-    fn found(&mut self, found: Found<'_>) {
+    fn found(&mut self, found: &Found<'_>) {
         self.tally.found(found);
     }
 

@@ -14,7 +14,7 @@ const LARGEST_VALUE: u64 = 1 << 30;
 /// What is called while an input is read.
 pub trait Visitor {
     /// A line, or an entry of the journal.
-    fn found(&mut self, found: Found<'_>);
+    fn found(&mut self, found: &Found<'_>);
     /// The unit that it names, before that.
     fn unit(&mut self, unit: &[u8]);
     /// A block is to be read.
@@ -32,7 +32,7 @@ pub fn scan(reader: impl Read, zone: &mut Zone, visitor: &mut impl Visitor) -> i
         let line = match line {
             Line::Whole(line) => line,
             Line::Damaged => {
-                visitor.found(Found::Broken);
+                visitor.found(&Found::Broken);
                 continue;
             }
         };
@@ -44,14 +44,14 @@ pub fn scan(reader: impl Read, zone: &mut Zone, visitor: &mut impl Visitor) -> i
             match whole {
                 true => {
                     let found = line::entry(&entry.fields(), zone, &mut |unit| visitor.unit(unit));
-                    visitor.found(found);
+                    visitor.found(&found);
                 }
-                false => visitor.found(Found::Broken),
+                false => visitor.found(&Found::Broken),
             }
             continue;
         }
         let found = line::read(line, zone, &mut |unit| visitor.unit(unit));
-        visitor.found(found);
+        visitor.found(&found);
     }
     Ok(())
 }
@@ -163,9 +163,9 @@ mod tests {
     }
 
     impl Visitor for Seen {
-        fn found(&mut self, found: Found<'_>) {
+        fn found(&mut self, found: &Found<'_>) {
             match found {
-                Found::Record(record) => self.records.push(record.into_owned()),
+                Found::Record(record) => self.records.push(record.clone().into_owned()),
                 Found::Known => self.known += 1,
                 Found::Unknown => self.unknown += 1,
                 Found::Broken => self.broken += 1,

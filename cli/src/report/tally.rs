@@ -327,7 +327,7 @@ impl Tally {
 }
 
 impl Visitor for Tally {
-    fn found(&mut self, found: Found<'_>) {
+    fn found(&mut self, found: &Found<'_>) {
         self.lines += 1;
         match found {
             Found::Record(record) => {
@@ -335,7 +335,7 @@ impl Visitor for Tally {
                     self.unitless += 1;
                 }
                 if (self.selection.units.is_empty() || self.unit_matches) && self.selection.has_time(record.time) {
-                    self.record(&record);
+                    self.record(record);
                 }
             }
             Found::Known => {}
@@ -383,7 +383,7 @@ mod tests {
     fn tally(selection: Selection, records: &[Record<'static>]) -> Tally {
         let mut tally = Tally::new(selection, Zone::of(TimeZone::UTC));
         for record in records {
-            tally.found(Found::Record(record.clone()));
+            tally.found(&Found::Record(record.clone()));
         }
         tally.close();
         tally
@@ -495,7 +495,7 @@ mod tests {
         assert_eq!((tally.events(), tally.unitless, tally.unit_seen), (0, 1, false));
         for unit in ["game@1.service", "other.service"] {
             tally.unit(unit.as_bytes());
-            tally.found(Found::Record(event()));
+            tally.found(&Found::Record(event()));
         }
         assert_eq!((tally.events(), tally.unit_seen, tally.others()), (1, true, 2));
     }
