@@ -28,7 +28,8 @@ pub fn haproxy<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
     // TCP: bytes, state. HTTP: status, bytes, two cookies, state.
     let state = fields.find(|field| matches!(field.len(), 2 | 4) && is_state(field));
     let Some(state) = state else { return Some(Found::Broken) };
-    if !matches!(state[0], b'C' | b'c') {
+    // cR: a browser's spare connection, on which no request came. Nobody is missed.
+    if !matches!(state[0], b'C' | b'c') || state.starts_with(b"cR") {
         return Some(Found::Known);
     }
     let Some(time) = time::common(date, zone) else {

@@ -61,6 +61,8 @@ fn glanced(line: &[u8]) -> Option<Found<'_>> {
 
 /// A line of another server.
 fn server<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
+    // All of them have a bracket.
+    memchr::memchr(b'[', line)?;
     server_error::nginx(line, zone)
         .or_else(|| haproxy(line, zone))
         .or_else(|| access(line, zone))
@@ -108,19 +110,21 @@ fn behind_header(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
             return Some((stamp, message));
         }
     }
-    // Host, name[pid] and at most one more word, such as the severity; then a colon and a blank.
+    // Up to a colon and a blank: host, name[pid] and at most one more word, such as the severity. What a program sends to
+    // its syslog has no host.
     let head = &rest[..rest.len().min(LONGEST_HEADER)];
-    let mut words = 0;
-    for at in memchr::memchr_iter(b' ', head) {
-        if at > 0 && head[at - 1] == b':' {
-            return (words >= 2).then(|| (stamp, &rest[at + 1..]));
+    let mut from = 1;
+    let end = loop {
+        let at = from + memchr::memchr(b':', head.get(from..)?)?;
+        if head.get(at + 1) == Some(&b' ') {
+            break at;
         }
-        words += 1;
-        if words > 3 {
-            break;
-        }
-    }
-    None
+        from = at + 1;
+    };
+    let message = &rest[end + 2..];
+    // Most lines are nothing of interest, and their headers need no closer look.
+    let is_header = || (1..=3).contains(&memchr::memchr_iter(b' ', &head[..end]).count());
+    (!matches!(message.first(), Some(b'{' | b'l' | b'p' | b'w')) || is_header()).then_some((stamp, message))
 }
 
 /// A JSON object: our line, an entry of the journal, Envoy's, or a container's line in its wrapping.

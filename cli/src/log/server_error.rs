@@ -14,15 +14,15 @@ use super::time::{self, Zone};
 
 /// The errors that say the other end is gone, and the cause that the library would report.
 const ERRORS: [(&[u8], &[u8], &[u8]); 3] = [
-    (b"(32: Broken pipe)", b"(32)Broken pipe:", b"closed"),
+    (b"(32: Broken pipe)", b"(32)Broken pipe: ", b"closed"),
     (
         b"(104: Connection reset by peer)",
-        b"(104)Connection reset by peer:",
+        b"(104)Connection reset by peer: ",
         b"reset",
     ),
     (
         b"(110: Connection timed out)",
-        b"(110)Connection timed out:",
+        b"(70007)The timeout specified has expired: ",
         b"timeout",
     ),
 ];
@@ -37,10 +37,15 @@ pub fn nginx<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
     let words = &said[..find(said, b", client: ").unwrap_or(said.len())];
     let closed = find(words, b"client prematurely closed").is_some();
     let error = ERRORS.iter().find(|(nginx, ..)| find(words, nginx).is_some());
-    let upstream = find(words, b" while ").is_some_and(|at| find(&words[at..], b"upstream").is_some());
+    let busy = &words[find(words, b" while ").unwrap_or(words.len())..];
+    let upstream = find(busy, b"upstream").is_some();
     let cause = match (closed, error) {
-        (true, _) => b"closed",
-        (false, Some((.., cause))) if !upstream => *cause,
+        // A connection that was kept open in case of another request: nobody is missed.
+        (false, Some((.., b"timeout"))) if busy.starts_with(b" while waiting for request") => {
+            return Some(Found::Known);
+        }
+        (true, None) => b"closed",
+        (_, Some((.., cause))) if closed || !upstream => *cause,
         _ => return Some(Found::Known),
     };
     let peer = match said
@@ -72,18 +77,17 @@ pub fn apache<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
     if date.get(3) != Some(&b' ') || date.get(10) != Some(&b' ') {
         return None;
     }
-    // [module:level] [pid N] (N)words: [client …] message. What the client chooses is in the message.
-    let words = &rest[..find(rest, b"] AH").unwrap_or(rest.len())];
-    let Some((_, said, cause)) = ERRORS.iter().find(|(_, apache, _)| find(words, apache).is_some()) else {
+    // [module:level] [pid N:tid N] file.c(N): (N)words: [client ADDRESS:PORT] message. The client may have chosen what is
+    // in the message.
+    let Some(at) = find(rest, b"[client ") else {
         return Some(Found::Known);
     };
-    let after = &rest[find(rest, said)? + said.len()..];
-    let Some(client) = after
-        .strip_prefix(b" [client ")
-        .and_then(|rest| Some(&rest[..memchr(b']', rest)?]))
-    else {
+    let (words, client) = (&rest[..at], &rest[at + b"[client ".len()..]);
+    let error = ERRORS.iter().find(|(_, apache, _)| words.ends_with(apache));
+    let (Some((.., cause)), Some(close)) = (error, memchr(b']', client)) else {
         return Some(Found::Known);
     };
+    let client = &client[..close];
     let Some(time) = time::apache_error(date, zone) else {
         return Some(Found::Broken);
     };
@@ -123,7 +127,7 @@ mod tests {
             ("client prematurely closed connection", "closed"),
             (
                 "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too (104: Connection reset by peer) while sending request to upstream",
-                "closed",
+                "reset",
             ),
             ("writev() failed (32: Broken pipe) while sending to client", "closed"),
             (
@@ -133,6 +137,10 @@ mod tests {
             (
                 "client timed out (110: Connection timed out) while sending to client",
                 "timeout",
+            ),
+            (
+                "client timed out (110: Connection timed out) while waiting for request",
+                "none",
             ),
             (
                 "recv() failed (104: Connection reset by peer) while reading response header from upstream",

@@ -91,6 +91,7 @@ impl Zone {
     /// Its name, or its offset now.
     pub fn name(&self) -> String {
         match self.zone.iana_name() {
+            Some("Etc/UTC") => "UTC".to_owned(),
             Some(name) => name.to_owned(),
             None => timestamp(self.now * SECOND)
                 .to_zoned(self.zone.clone())

@@ -109,7 +109,14 @@ impl Page {
         let peers = if tally.floor() > 0 { tally.room() } else { tally.peers() };
         all.push((format!("{more}{}", grouped(peers as u64)), "different peers"));
         if tally.broken > 0 {
-            all.push((grouped(tally.broken), "broken lines"));
+            all.push((
+                grouped(tally.broken),
+                if tally.broken == 1 {
+                    "broken line"
+                } else {
+                    "broken lines"
+                },
+            ));
         }
         self.push("<dl class=\"tiles\">\n");
         for (number, label) in all {
@@ -289,11 +296,11 @@ fn bar(n: u64, most: u64) -> String {
     )
 }
 
-/// 1, 2 or 5 times a power of ten, at least `n`: where an axis ends.
+/// A small number times a power of ten, at least `n`: where an axis ends.
 fn round_up(n: u64) -> u64 {
     let mut power = 1_u64;
     loop {
-        for factor in [1, 2, 5] {
+        for factor in [1, 2, 3, 4, 6, 8] {
             match power.checked_mul(factor) {
                 Some(end) if end >= n.max(1) => return end,
                 Some(_) => {}
@@ -316,10 +323,10 @@ mod tests {
         for (n, end) in [
             (0, 1),
             (1, 1),
-            (3, 5),
+            (5, 6),
             (11, 20),
             (2000, 2000),
-            (5001, 10_000),
+            (5001, 6000),
             (u64::MAX, u64::MAX),
         ] {
             assert_eq!(round_up(n), end);
