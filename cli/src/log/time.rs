@@ -1,6 +1,6 @@
 //! Time stamps in all their forms, and the local time zone. Times are microseconds since the epoch.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
@@ -55,11 +55,10 @@ pub fn when(text: &str) -> Result<i64, String> {
     if let Some(time) = rfc3339(text.as_bytes()) {
         return Ok(time);
     }
-    if let Ok(time) = text.parse::<jiff::civil::Time>() {
-        return local(now.date().to_datetime(time).to_zoned(now.time_zone().clone()));
-    }
-    let at: DateTime = text.parse().map_err(|_| wrong())?;
-    local(at.to_zoned(now.time_zone().clone()))
+    // The whole first: a time of day would take its own part of it.
+    let at = text.parse::<DateTime>();
+    let at = at.or_else(|_| text.parse::<Time>().map(|time| now.date().to_datetime(time)));
+    local(at.and_then(|at| at.to_zoned(now.time_zone().clone())))
 }
 
 /// The local time zone. It looks things up once in a quarter of an hour of the log, not for each line.
@@ -377,6 +376,11 @@ mod tests {
         let second = |text: &str| when(text).map(|time| time / SECOND);
         assert_eq!(second("2026-01-01T00:00:00Z"), Ok(NEW_YEAR));
         assert_eq!(second("@1767225600"), Ok(NEW_YEAR));
+        assert_eq!(
+            when("2026-01-01 12:00:01").unwrap() - when("2026-01-01").unwrap(),
+            43_201 * SECOND
+        );
+        assert_eq!(when("12:00").unwrap() - when("today").unwrap(), 43_200 * SECOND);
         let now = now() / SECOND;
         for text in ["2h ago", "-2h", "2 hours ago", "120 min ago"] {
             let found = second(text).unwrap();
