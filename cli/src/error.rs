@@ -44,7 +44,7 @@ Exit status:
   0  success
   1  any other error: see standard error
   2  the command line is wrong
-  3  no such process or unit
+  3  no such process, unit or file
   4  permission denied
   5  the library is not loaded in that process
   6  the library in that process has another version of the counters

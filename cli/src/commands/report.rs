@@ -13,13 +13,23 @@ use crate::output::{complain, print, visible};
 use crate::progress::Progress;
 use crate::report::{self, Look, Selection, Tally};
 
+const EXAMPLES: &str = "\
+Examples:
+  nopipe report --since yesterday
+  nopipe report -u game --since '2 hours ago' --html today.html
+  nopipe report --json /var/log/nopipe/*.log /var/log/nopipe/*.log.gz
+  nopipe report /var/log/nginx/access.log*
+  journalctl -o json -u haproxy | nopipe report -
+  TZ=UTC nopipe report --top 100 --csv >peers.csv
+";
+
 /// Report from logs which peers vanish, when, and why
 ///
 /// It reads what the library logs: text, JSON, the journal. Before the library is installed it reads what other servers
 /// log about clients that leave: nginx (status 499, the error log), HAProxy (termination states), Apache (%X), Envoy
 /// (response flags). Each line is recognised by itself, so logs of several kinds may come together.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Logs to read; - is standard input. Without any: the journal
     ///

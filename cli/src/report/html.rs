@@ -101,7 +101,9 @@ impl Page {
 
     fn tiles(&mut self, tally: &Tally) {
         let mut all: Vec<(String, &str)> = vec![(grouped(tally.events()), "events")];
-        all.push((bytes(tally.undelivered), "never arrived"));
+        if tally.has_own() {
+            all.push((bytes(tally.undelivered), "never arrived"));
+        }
         if let Some(saved) = tally.saved {
             all.push((grouped(saved), "times it would have died"));
         }

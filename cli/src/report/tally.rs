@@ -210,6 +210,12 @@ impl Tally {
         Source::ALL.into_iter().zip(self.sources).filter(|&(_, n)| n > 0)
     }
 
+    /// Whether any line is the library's: only these say how much never arrived.
+    pub fn has_own(&self) -> bool {
+        let own = [Source::Text, Source::Json, Source::Journal];
+        own.iter().any(|&source| self.sources[source as usize] > 0)
+    }
+
     /// As many different peers are counted exactly.
     pub fn room(&self) -> usize {
         self.ips.room()

@@ -78,6 +78,10 @@ pub fn remarks(tally: &Tally) -> Vec<String> {
             said.push(text);
         }
     };
+    say(
+        u64::from(!tally.has_own() && tally.events() > 0),
+        "How much never arrived is in the library's own lines alone.".into(),
+    );
     let without_a_line = tally.suppressed + tally.dropped;
     say(
         without_a_line,
@@ -191,12 +195,14 @@ impl Page {
             }
             false => self.line(&format!("{events}{lines}{when}")),
         }
-        let undelivered = bytes(tally.undelivered);
-        let exact = match tally.undelivered {
-            0..1000 => String::new(),
-            n => format!(" ({})", grouped(n)),
-        };
-        self.line(&format!("  {undelivered:>10}  never arrived{exact}"));
+        if tally.has_own() {
+            let undelivered = bytes(tally.undelivered);
+            let exact = match tally.undelivered {
+                0..1000 => String::new(),
+                n => format!(" ({})", grouped(n)),
+            };
+            self.line(&format!("  {undelivered:>10}  never arrived{exact}"));
+        }
         if let Some(saved) = tally.saved {
             self.line(&format!("  {:>10}  times SIGPIPE would have ended it", grouped(saved)));
         }
