@@ -3,8 +3,8 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`input`] | files (plain, gzip, zstd), standard input, journalctl: lines, in bounded memory |
-//! | [`scan`] | one input from its beginning to its end: each line, each entry of the journal |
-//! | [`line`] | which form a line has, and what it says |
+//! | [`reading`] | one input from its beginning to its end: each line, each entry of the journal |
+//! | [`mod@line`] | which form a line has, and what it says |
 //! | [`haproxy`], [`access`], [`server_error`], [`envoy`] | what others log |
 //! | [`glance`] | the usual line of the library, faster
 //! | [`ours`] | our fields under all their names |
@@ -24,12 +24,12 @@ mod json;
 mod line;
 mod logfmt;
 mod ours;
+mod reading;
 mod record;
-mod scan;
 mod server_error;
 mod time;
 
 pub use input::{Input, Journal};
+pub use reading::{Visitor, scan};
 pub use record::{Found, Kind, Peer, Record, Source};
-pub use scan::{Visitor, scan};
 pub use time::{DAY, SECOND, Zone, now, rfc3339_of, when};

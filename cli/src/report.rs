@@ -8,15 +8,12 @@
 //! | [`timeline`] | events by time, in bounded memory |
 //! | [`sketch`] | the most frequent of many, in bounded memory |
 
-mod html;
-mod json;
+pub mod html;
+pub mod json;
 mod numbers;
 mod sketch;
 mod tally;
-mod text;
+pub mod text;
 mod timeline;
 
-pub use html::html;
-pub use json::{csv, json};
 pub use tally::{Selection, Tally};
-pub use text::{Look, text};

@@ -265,7 +265,7 @@ fn breach(schema: &Value, value: &Value, at: &str) -> Option<String> {
             .iter()
             .find_map(|item| breach(&schema["items"], item, &format!("{at}[]")));
     }
-    let Some(members) = value.as_object() else { return None };
+    let members = value.as_object()?;
     for required in schema["required"].as_array().into_iter().flatten() {
         if !members.contains_key(required.as_str().unwrap()) {
             return Some(format!("{at}: no {required}"));

@@ -11,7 +11,8 @@ use crate::error::{EXIT_STATUS, Error, Exit, Result};
 use crate::log::{Found, Input, Journal, Visitor, Zone, now, scan, when};
 use crate::output::{complain, print, visible};
 use crate::progress::Progress;
-use crate::report::{self, Look, Selection, Tally};
+use crate::report::text::Look;
+use crate::report::{self, Selection, Tally};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -234,17 +235,17 @@ fn units_not_seen(args: &Args, tally: &Tally) -> Option<Error> {
 fn write(args: &Args, tally: &mut Tally) -> Result<()> {
     let top = args.top as usize;
     if let Some(path) = &args.html {
-        let page = report::html(tally, top);
+        let page = report::html::page(tally, top);
         match path.as_os_str() == "-" {
             true => return print(&page),
             false => std::fs::write(path, page).map_err(Error::of_file(path))?,
         }
     }
     match (args.json, args.csv, &args.html) {
-        (true, ..) => print(&report::json(tally, top)),
-        (_, true, _) => print(&report::csv(tally, top)),
+        (true, ..) => print(&report::json::object(tally, top)),
+        (_, true, _) => print(&report::json::csv(tally, top)),
         (_, _, Some(_)) => Ok(()),
-        _ => print(&report::text(tally, top, look(args.color))),
+        _ => print(&report::text::screen(tally, top, look(args.color))),
     }
 }
 

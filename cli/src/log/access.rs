@@ -5,7 +5,7 @@
 //! `%X`, wherever the format has it after the request, how the connection ended: `X` is "aborted before the response
 //! completed" (mod_log_config).
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use super::ours::ip;
 use super::record::{Found, Peer, Record, Source};
@@ -13,10 +13,10 @@ use super::time::{self, Zone};
 
 /// What a line of an access log says; `None` if it is none.
 pub fn access<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
-    let open = memchr(b'[', line)?;
+    let open = memchr::memchr(b'[', line)?;
     let (head, rest) = (&line[..open], &line[open + 1..]);
     let head = head.strip_suffix(b" ")?;
-    let close = memchr(b']', rest.get(..40).unwrap_or(rest))?;
+    let close = memchr::memchr(b']', rest.get(..40).unwrap_or(rest))?;
     let (date, rest) = (&rest[..close], &rest[close + 1..]);
     let request = rest.strip_prefix(b" \"")?;
     // The clock is only read for lines that count.

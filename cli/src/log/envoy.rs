@@ -3,7 +3,7 @@
 //! `[START_TIME] "METHOD PATH PROTOCOL" CODE FLAGS …`. `DC` is "downstream connection termination", `DR` "downstream remote
 //! reset" (Envoy, access log format strings, RESPONSE_FLAGS). Flags of the upstream (UC, UF, …) are not the client's doing.
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
 use super::access::end_of_string;
 use super::ours::{Fields, ip, without_port};
@@ -51,7 +51,7 @@ fn peer(fields: &[u8]) -> Peer<'_> {
         return Peer::Ip(ip);
     }
     let mut quoted = fields.split(|&b| b == b'"').skip(1).step_by(2);
-    let forwarded = quoted.find_map(|text| ip(text[..memchr(b',', text).unwrap_or(text.len())].trim_ascii()));
+    let forwarded = quoted.find_map(|text| ip(text[..memchr::memchr(b',', text).unwrap_or(text.len())].trim_ascii()));
     forwarded.map_or(Peer::Unknown, Peer::Ip)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A line that is not exactly as the library writes it gets no glance, and is scanned byte by byte: the fields that were
 //! found until then are to be thrown away. What a glance accepts,
-//! a scan finds the same in; the tests at the end of [`super::scan`] compare them. Why it may skip what is in between:
+//! a scan finds the same in; the tests at the end of [`super::reading`] compare them. Why it may skip what is in between:
 //!
 //! - Without a quote (text) or a backslash (JSON) in it, a line has no value in which a field could be forged.
 //! - A torn line does not end as a whole one does. If another follows it in the same line, that one's beginning is there
@@ -11,7 +11,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr_iter, memchr2, memrchr};
+use memchr::{memchr_iter, memchr2, memrchr};
 
 use super::ours::{Fields, Raw};
 use super::time::rfc3339;
@@ -53,10 +53,10 @@ pub fn text<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Option<i64> {
     if blanks != memchr_iter(b'=', body).count() || memchr2(b'"', b'\\', body).is_some() {
         return None;
     }
-    let peer = &body[..memchr(b' ', body)?];
+    let peer = &body[..memchr::memchr(b' ', body)?];
     let form = &*TEXT_FORM;
     let cause = form.cause.find(body)? + " cause=".len();
-    let word = |at: usize| &body[at..memchr(b' ', &body[at..]).map_or(body.len(), |length| at + length)];
+    let word = |at: usize| &body[at..memchr::memchr(b' ', &body[at..]).map_or(body.len(), |length| at + length)];
     fields.peer = plain(peer);
     fields.cause = plain(word(cause));
     for at in form.others.find_iter(&body[cause..]) {
@@ -77,7 +77,7 @@ pub fn json<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Option<i64> {
     if memchr2(b'{', b'\\', body).is_some() {
         return None;
     }
-    let string = |at: usize| Some(&body[at..at + memchr(b'"', &body[at..])?]);
+    let string = |at: usize| Some(&body[at..at + memchr::memchr(b'"', &body[at..])?]);
     let form = &*JSON_FORM;
     let cause = form.cause.find(body)? + ",\"cause\":\"".len();
     fields.address = plain(string(0)?);
@@ -89,7 +89,7 @@ pub fn json<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Option<i64> {
             let value = at + "ed\":".len();
             *field = plain(match body.get(value) {
                 Some(b'"') => string(value + 1)?,
-                _ => &body[value..memchr(b',', &body[value..]).map_or(body.len(), |length| value + length)],
+                _ => &body[value..memchr::memchr(b',', &body[value..]).map_or(body.len(), |length| value + length)],
             });
         }
     }

@@ -4,15 +4,13 @@
 //! 8.2.3). The state's first letter says what ended the session: `C` the client closed or reset, `c` the client's time
 //! ran out (8.5). Any other first letter is not the client's doing.
 
-use memchr::memchr;
-
 use super::ours::ip;
 use super::record::{Found, Peer, Record, Source};
 use super::time::{self, Zone};
 
 /// What a line of HAProxy says; `None` if it is none.
 pub fn haproxy<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
-    let (client, rest) = line.split_at(memchr(b' ', line)?);
+    let (client, rest) = line.split_at(memchr::memchr(b' ', line)?);
     let rest = rest.strip_prefix(b" [")?;
     let date = rest.get(..24)?;
     let fields = rest[24..].strip_prefix(b"] ")?;

@@ -5,7 +5,6 @@
 //! upstream has left and not the client.
 //! Apache: `[Sat Jan 31 23:59:59.123456 2026] [core:info] [pid 7:tid 7] (32)Broken pipe: [client 203.0.113.7:51234] …`.
 
-use memchr::memchr;
 use memchr::memmem::find;
 
 use super::ours::{ip, without_port};
@@ -53,7 +52,7 @@ pub fn nginx<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
         .and_then(|rest| rest.strip_prefix(b", client: "))
     {
         Some(rest) => {
-            let client = &rest[..memchr(b',', rest).unwrap_or(rest.len())];
+            let client = &rest[..memchr::memchr(b',', rest).unwrap_or(rest.len())];
             ip(client).map_or(Peer::Name(client.into()), Peer::Ip)
         }
         None => Peer::Unknown,
@@ -71,7 +70,7 @@ pub fn nginx<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
 /// What a line of Apache's error log says; `None` if it is none.
 pub fn apache<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
     let inside = line.strip_prefix(b"[")?;
-    let close = memchr(b']', inside.get(..40).unwrap_or(inside))?;
+    let close = memchr::memchr(b']', inside.get(..40).unwrap_or(inside))?;
     let (date, rest) = (&inside[..close], &inside[close + 1..]);
     let rest = rest.strip_prefix(b" [")?;
     if date.get(3) != Some(&b' ') || date.get(10) != Some(&b' ') {
@@ -84,7 +83,7 @@ pub fn apache<'a>(line: &'a [u8], zone: &mut Zone) -> Option<Found<'a>> {
     };
     let (words, client) = (&rest[..at], &rest[at + b"[client ".len()..]);
     let error = ERRORS.iter().find(|(_, apache, _)| words.ends_with(apache));
-    let (Some((.., cause)), Some(close)) = (error, memchr(b']', client)) else {
+    let (Some((.., cause)), Some(close)) = (error, memchr::memchr(b']', client)) else {
         return Some(Found::Known);
     };
     let client = &client[..close];

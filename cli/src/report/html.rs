@@ -14,7 +14,7 @@ const COLUMNS: usize = 120;
 const STYLE: &str = include_str!("report.css");
 
 /// The page, with `top` peers and networks.
-pub fn html(tally: &mut Tally, top: usize) -> String {
+pub fn page(tally: &mut Tally, top: usize) -> String {
     let mut page = Page(String::new());
     let zone = tally.zone.name();
     let made = tally.zone.show(now(), "%Y-%m-%d %H:%M");

@@ -10,7 +10,7 @@ use crate::log::{SECOND, rfc3339_of};
 const COLUMNS: usize = 200;
 
 /// One object, with `top` peers and networks.
-pub fn json(tally: &mut Tally, top: usize) -> String {
+pub fn object(tally: &mut Tally, top: usize) -> String {
     let (width, columns) = tally.timeline.columns(COLUMNS);
     let timeline: Vec<Value> = columns
         .iter()

@@ -30,7 +30,7 @@ const PLAIN: &str = "\x1b[0m";
 const HEAT: [u8; 5] = [24, 31, 38, 45, 51];
 
 /// The report, with `top` peers and networks.
-pub fn text(tally: &mut Tally, top: usize, look: Look) -> String {
+pub fn screen(tally: &mut Tally, top: usize, look: Look) -> String {
     let mut page = Page {
         text: String::new(),
         look: Look {
