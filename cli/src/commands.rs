@@ -6,6 +6,7 @@
 mod check;
 mod completions;
 mod dropin;
+mod report;
 mod status;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -20,13 +21,17 @@ const PAGE: Page = Page {
         ("nopipe check game.service", "is it protected?"),
         ("nopipe dropin game.service --install", "protects it"),
         ("nopipe status --all", "who vanished"),
+        (
+            "nopipe report --since yesterday -u game.service",
+            "who vanished, when and why",
+        ),
         ("nopipe help dropin", "all about one subcommand"),
     ],
     exit: &[
         (0, "success"),
         (1, "any other error: see standard error"),
         (2, "the command line is wrong"),
-        (3, "no such process, program or unit"),
+        (3, "no such process, program, unit or file"),
         (4, "permission denied"),
         (5, "the library is not loaded in that process"),
         (6, "the library in that process has another version of the counters"),
@@ -41,7 +46,7 @@ const PAGE: Page = Page {
         "libnopipe.so",
         "the library: in a system library folder, or next to nopipe",
     )],
-    see_also: "nopipe-check(1), nopipe-completions(1), nopipe-dropin(1), nopipe-status(1), libnopipe(7)",
+    see_also: "nopipe-check(1), nopipe-completions(1), nopipe-dropin(1), nopipe-report(1), nopipe-status(1), libnopipe(7)",
 };
 
 /// The page of a subcommand by its name; that of `nopipe` itself for every other name.
@@ -51,6 +56,7 @@ pub fn page(subcommand: &str) -> &'static Page {
         "check" => &check::PAGE,
         "completions" => &completions::PAGE,
         "dropin" => &dropin::PAGE,
+        "report" => &report::PAGE,
         "status" => &status::PAGE,
         _ => &PAGE,
     }
@@ -69,6 +75,7 @@ enum Command {
     Status(status::Args),
     Check(check::Args),
     Dropin(dropin::Args),
+    Report(report::Args),
     Completions(completions::Args),
     /// What `status` starts, see [`server::serve`]
     #[command(hide = true)]
@@ -82,6 +89,7 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Check(args) => check::run(args),
             Command::Dropin(args) => dropin::run(args),
+            Command::Report(args) => report::run(args),
             Command::Completions(args) => completions::run(args, Cli::command()),
             Command::ReadMemory => server::serve(),
         }

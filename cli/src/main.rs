@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | [`commands`] | the command line; one file for each subcommand: its `Args` and a short `run` |
 //! | [`systemd`] | a unit, what hinders the library there, the drop-in, its verification and installation |
+//! | [`report`] | what logs say, counted, and shown as text, page, JSON, CSV |
+//! | [`log`] | logs, read: ours in all forms, those of other servers |
+//! | [`progress`] | how far the reading of a large log is |
 //! | [`render`] | counters as text, as JSON and for Prometheus |
 //! | [`server`] | a running process seen from outside: whether it maps the library, its counters |
 //! | [`library`] | finds `libnopipe.so` and judges the file |
@@ -16,20 +19,22 @@
 //! A module imports only from those below it in this table.
 //!
 //! To add a subcommand: `commands/NAME.rs` and its lines in `commands.rs`. What it finds out about a process goes to
-//! `server/`, about a unit to `systemd/`, about a program or the library to `program.rs` and `library.rs`; a source of
-//! its own, such as a log, gets a folder of its own between [`systemd`] and [`library`]. Then `cli/src/man.rs` writes
-//! the man pages.
+//! `server/`, about a unit to `systemd/`, about a program or the library to `program.rs` and `library.rs`, from a log to
+//! `log/`. Then `cli/src/man.rs` writes the man pages.
 #![forbid(unsafe_code)]
 
 mod commands;
 mod error;
 mod library;
+mod log;
 #[cfg(test)]
 mod man;
 mod output;
 mod page;
 mod program;
+mod progress;
 mod render;
+mod report;
 mod server;
 mod setting;
 mod systemd;

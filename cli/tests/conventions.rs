@@ -12,7 +12,7 @@ const NOPIPE: &str = env!("CARGO_BIN_EXE_nopipe");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// All that `nopipe --help` names, but `help` itself.
-const SUBCOMMANDS: &[&str] = &["check", "completions", "dropin", "status"];
+const SUBCOMMANDS: &[&str] = &["check", "completions", "dropin", "report", "status"];
 
 const TESTS: &[Row<fn()>] = &[
     ("conventions: help and version", &[], help_and_version),
