@@ -59,6 +59,11 @@ pub fn jump_target(_start: usize, _code: &[u8]) -> Option<usize> {
 }
 
 /// Not used, as [`called_from`].
+pub fn words_taken_off(_code: &[u8]) -> Option<usize> {
+    None
+}
+
+/// Not used, as [`called_from`].
 pub fn is_number(_call: Call, _number: usize) -> bool {
     false
 }

@@ -32,6 +32,7 @@ mod x86;
 #[cfg(target_arch = "x86")]
 pub use x86::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
+    words_taken_off,
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -39,6 +40,7 @@ mod aarch64;
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{
     SEVENTH_ARGUMENT, SYSCALL, called_from, interrupted, is_number, jump_target, kept, stack, thread_pointer,
+    words_taken_off,
 };
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]

@@ -12,7 +12,7 @@
 #![allow(unsafe_code, reason = "as the head says")]
 
 use super::interrupted::Interrupted;
-pub use super::x86_code::{called_from, jump_target};
+pub use super::x86_code::{called_from, jump_target, words_taken_off};
 use crate::code;
 use core::ffi::{c_int, c_void};
 use nopipe_core::event::Call;

@@ -17,6 +17,8 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("loaded ", "musl has neither dlmopen(3) nor RTLD_DEEPBIND"),
     ("coroutine ", "musl has no makecontext(3)"),
     ("stack_use ", "musl has no makecontext(3)"),
+    ("named top", "musl has no makecontext(3)"),
+    ("named coroutine", "musl has no makecontext(3)"),
     ("one_shot ", "musl's signal(2) is never one-shot"),
     ("preinit", "musl knows no DT_PREINIT_ARRAY"),
     ("cancel vmsplice", "musl's vmsplice(2) is no cancellation point"),
