@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	_Static_assert(sizeof(time_t) == 8, "_TIME_BITS");
 	CHECK(argc == 2);
 	struct connection c = dead_tcp("v4");
-	expect_dead(&c, argv[1], "");
+	expect_dead(&c, strcmp(argv[1], "sendmsg") == 0 ? "sendmsg" : SENDMMSG, "");
 	for (int i = 0; i < 2; i++)
 		CHECK_FAILS(call(argv[1], c.fd), EPIPE);
 	return 0;
