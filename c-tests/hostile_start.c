@@ -60,8 +60,8 @@ int main(int argc, char **argv)
 		start(argv[1], argv[0]);
 	}
 	struct connection c = dead_tcp("v4");
-	say_to(50, "expect transport=tcp cause=closed errno=EPIPE peer=%s fd=%d call=write|libc program=%s", c.peer, c.fd,
-	       kind[0] == 'n' || kind[0] == 'u' ? "unknown" : "hostile_start");
+	say_to(50, "expect transport=tcp cause=closed errno=EPIPE peer=%s fd=%d call=write|libc program=%s", c.peer,
+	       c.fd, kind[0] == 'n' || kind[0] == 'u' ? "unknown" : "hostile_start");
 	CHECK_FAILS(write(c.fd, "x", 1), EPIPE);
 	CHECK_FAILS(call_named("dprintf")->run(c.fd, "y", 1), EPIPE);
 	return 0;

@@ -120,7 +120,8 @@ int main(int argc, char **argv)
 		CHECK(pthread_join(thread, NULL) == 0);
 	} else if (strcmp(place, "handler") == 0) {
 		set_alternate_stack();
-		CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_ONSTACK}, NULL) == 0);
+		CHECK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_ONSTACK}, NULL) ==
+		      0);
 		CHECK(raise(SIGUSR1) == 0);
 #ifdef __GLIBC__
 	} else if (strcmp(place, "top") == 0) {

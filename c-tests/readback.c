@@ -61,7 +61,7 @@ static void show(const char *what, const struct sigaction *action)
 	memcpy(&mask, &action->sa_mask, sizeof mask);
 	say("same   %s: handler %s flags %#x restorer %s mask %#lx", what, name(action->sa_handler),
 	    (unsigned)action->sa_flags,
-	    !RESTORER_IS_KNOWN                                                                       ? "any"
+	    !RESTORER_IS_KNOWN                                                                         ? "any"
 	    : action->sa_restorer == other.sa_restorer || action->sa_restorer == by_signal.sa_restorer ? "libc's"
 	    : action->sa_restorer                                                                      ? "other"
 												       : "none",

@@ -132,7 +132,8 @@ static void never_connected(int times_out, int is_checked)
 	CHECK(poll(&poll_fd, 1, 10000) == 1 && poll_fd.revents & POLLERR);
 	if (is_checked)
 		CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == expected);
-	say("expect transport=tcp cause=never-connected errno=%s call=" SEND " fd=%d peer=%s rtt_us= idle_ms= delivered= "
+	say("expect transport=tcp cause=never-connected errno=%s call=" SEND
+	    " fd=%d peer=%s rtt_us= idle_ms= delivered= "
 	    "undelivered=",
 	    is_checked ? "EPIPE" : (times_out ? "ETIMEDOUT" : "EHOSTUNREACH"), fd, name);
 	CHECK_FAILS(send(fd, "x", 1, 0), is_checked ? EPIPE : expected);
