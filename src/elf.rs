@@ -7,9 +7,15 @@
 //! unsafe: reads the tables of loaded objects.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::libc::ProgramHeader;
 use core::ffi::CStr;
 use core::ops::Range;
+
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "64")]
+pub type ProgramHeader = libc::Elf64_Phdr;
+/// A program header, of the class of this process, elf(5).
+#[cfg(target_pointer_width = "32")]
+pub type ProgramHeader = libc::Elf32_Phdr;
 
 /// The name of a symbol that is looked for: at most 23 bytes, and its GNU hash.
 pub struct Name {

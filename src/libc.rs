@@ -25,7 +25,7 @@
 //! unsafe: foreign functions and variables.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::elf::{Definition, Name, Object, Tables};
+use crate::elf::{Definition, Name, Object, ProgramHeader, Tables};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::Relaxed};
@@ -178,13 +178,6 @@ fn auxval(kind: c_ulong) -> Option<usize> {
         }
     }
 }
-
-/// A program header, of the class of this process, elf(5).
-#[cfg(target_pointer_width = "64")]
-pub type ProgramHeader = libc::Elf64_Phdr;
-/// A program header, of the class of this process, elf(5).
-#[cfg(target_pointer_width = "32")]
-pub type ProgramHeader = libc::Elf32_Phdr;
 
 /// Whether the process gained privileges when it started, AT_SECURE in getauxval(3), so that the environment is that of a
 /// caller with fewer.
