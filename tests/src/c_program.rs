@@ -79,9 +79,22 @@ pub fn c_program(name: &str) -> PathBuf {
 /// # Panics
 /// When the C programs do not build.
 pub fn send_shows_arguments() -> bool {
-    let program = std::fs::read(c_program("server")).expect("the server is built");
     // EI_CLASS, elf(5).
-    program.get(4) == Some(&2)
+    built().get(4) == Some(&2)
+}
+
+/// Whether these programs are for x86-64.
+///
+/// # Panics
+/// When the C programs do not build.
+pub fn is_for_x86_64() -> bool {
+    // e_machine: EM_X86_64.
+    built().get(18) == Some(&62)
+}
+
+/// One of the programs.
+fn built() -> Vec<u8> {
+    std::fs::read(c_program("server")).expect("the server is built")
 }
 
 /// The command `line` for this system's libc; see [`Libc::command`].

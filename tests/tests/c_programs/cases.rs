@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nopipe_tests::c_program::{Libc, send_shows_arguments};
+use nopipe_tests::c_program::{Libc, is_for_x86_64, send_shows_arguments};
 use nopipe_tests::run::End;
 use nopipe_tests::suite::Need;
 use rustix::io::Errno;
@@ -95,7 +95,7 @@ impl Case {
             false => self,
         };
         let kernel = Some(kernel);
-        Case { kernel, ..case }
+        Case { kernel, ..case }.needs(Need::Other(is_simulated))
     }
 
     pub fn silent(self) -> Self {
@@ -495,6 +495,14 @@ fn has_its_speed() -> Result<(), String> {
             "needs a faster CPU: a failed call takes {} us",
             best.as_micros()
         )),
+    }
+}
+
+/// `c-tests/on_kernel.c` was only ever tried with these.
+fn is_simulated() -> Result<(), String> {
+    match is_for_x86_64() {
+        true => Ok(()),
+        false => Err("needs C programs for x86-64".to_owned()),
     }
 }
 
