@@ -52,6 +52,8 @@ int main(int argc, char **argv)
 		logged = STDIO;
 	else if (strcmp(call, "dlsym_write") == 0)
 		logged = "write";
+	else if (strcmp(call, "syscall_send") == 0)
+		logged = BY_NUMBER("sendto");
 	expect_dead(&c, logged, "");
 	for (int i = 0; i < 2; i++) {
 		if (strcmp(call, "fwrite") == 0) {
