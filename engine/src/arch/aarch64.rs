@@ -10,8 +10,8 @@
 #![allow(unsafe_code, reason = "as the head says")]
 
 use super::interrupted::Interrupted;
+pub use super::no_code::{SEVENTH_ARGUMENT, called_from, is_number, jump_target, words_taken_off};
 use core::ffi::c_void;
-use nopipe_core::event::Call;
 
 /// `svc #0`, which stands before the address where a system call returns to.
 pub const SYSCALL: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
@@ -43,29 +43,6 @@ pub unsafe fn kept(context: *const c_void) -> [usize; 10] {
     // SAFETY: as the caller says.
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.regs };
     core::array::from_fn(|index| registers.get(19 + index).map_or(0, |&value| value as usize))
-}
-
-/// Not used: no argument is looked for on the stack.
-pub const SEVENTH_ARGUMENT: usize = 0;
-
-/// Not used: the number shows which call it was, so nobody asks who has called.
-pub fn called_from(_next: usize, _before: &[u8]) -> Option<usize> {
-    None
-}
-
-/// Not used, as [`called_from`].
-pub fn jump_target(_start: usize, _code: &[u8]) -> Option<usize> {
-    None
-}
-
-/// Not used, as [`called_from`].
-pub fn words_taken_off(_code: &[u8]) -> Option<usize> {
-    None
-}
-
-/// Not used, as [`called_from`].
-pub fn is_number(_call: Call, _number: usize) -> bool {
-    false
 }
 
 /// The stack pointer that the signal interrupted.

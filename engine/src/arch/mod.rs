@@ -14,6 +14,8 @@
 //! | `SEVENTH_ARGUMENT` | how many words above its return address a function finds it on the stack |
 
 mod interrupted;
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+mod no_code;
 pub use interrupted::{Interrupted, KEEPS_FIRST_ARGUMENT};
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -2,34 +2,11 @@
 //! report what they see.
 
 use super::interrupted::Interrupted;
+pub use super::no_code::{SEVENTH_ARGUMENT, called_from, is_number, jump_target, words_taken_off};
 use core::ffi::c_void;
-use nopipe_core::event::Call;
 
 /// No instruction is known.
 pub const SYSCALL: &[u8] = &[];
-
-/// Not used: no call is known.
-pub const SEVENTH_ARGUMENT: usize = 0;
-
-/// No call is known.
-pub fn called_from(_next: usize, _before: &[u8]) -> Option<usize> {
-    None
-}
-
-/// No jump is known.
-pub fn jump_target(_start: usize, _code: &[u8]) -> Option<usize> {
-    None
-}
-
-/// No code is known.
-pub fn words_taken_off(_code: &[u8]) -> Option<usize> {
-    None
-}
-
-/// No number is known.
-pub fn is_number(_call: Call, _number: usize) -> bool {
-    false
-}
 
 /// Nothing is known.
 ///
