@@ -77,6 +77,12 @@ fn programs() {
     let stands_alone = folder.path().join("static");
     without_linker(&stands_alone);
     let stands_alone = stands_alone.to_str().unwrap();
+    // A shell loads the library; what its script starts is not known.
+    let script = folder.path().join("start");
+    fs::write(&script, "#!/bin/sh\nexec /opt/game\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    expect(&with_library(&[script.to_str().unwrap()]), 2, &["is not known"]);
+    expect(&with_library(&["dash"]), 0, &["would be protected"]);
     expect(
         &with_library(&["sleep"]),
         0,

@@ -90,6 +90,24 @@ struct Verdict {
     signals: Option<Signals>,
 }
 
+impl Verdict {
+    /// What does not run yet.
+    fn of_the_future(what: String, kind: &'static str, standing: Protection, why: Vec<String>) -> Verdict {
+        Verdict {
+            what,
+            kind,
+            standing,
+            would_be: true,
+            how: match standing {
+                Protection::Protected => "preload",
+                _ => "none",
+            },
+            why,
+            signals: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protection {
     Protected,
@@ -239,25 +257,17 @@ fn of_program(args: &Args, program: &program::Program) -> Result<Verdict> {
                 "{path} loads what LD_PRELOAD names: LD_PRELOAD={}",
                 library.name
             ));
-            if program.is_shell {
-                why.push("it is a shell: the programs that it starts are not looked at".to_owned());
+            let has_script = !program.through.is_empty() || !args.arguments.is_empty();
+            match program.is_shell && has_script {
+                true => {
+                    why.push("it is a shell: whether what its script starts loads the library is not known".to_owned());
+                    Protection::Not
+                }
+                false => Protection::Protected,
             }
-            Protection::Protected
         }
     };
-    Ok(Verdict {
-        what: args.what.clone(),
-        kind: "program",
-        standing,
-        would_be: true,
-        how: if standing == Protection::Protected {
-            "preload"
-        } else {
-            "none"
-        },
-        why,
-        signals: None,
-    })
+    Ok(Verdict::of_the_future(args.what.clone(), "program", standing, why))
 }
 
 fn of_unit(args: &Args) -> Result<Verdict> {
@@ -279,19 +289,7 @@ fn of_unit(args: &Args) -> Result<Verdict> {
     }
     let library = library::find(args.library.as_deref())?;
     let (standing, why) = at_next_start(&unit, &library);
-    Ok(Verdict {
-        what,
-        kind,
-        standing,
-        would_be: true,
-        how: if standing == Protection::Protected {
-            "preload"
-        } else {
-            "none"
-        },
-        why,
-        signals: None,
-    })
+    Ok(Verdict::of_the_future(what, kind, standing, why))
 }
 
 /// What a unit that does not run will be like.
