@@ -93,7 +93,9 @@ impl PartialEq for Name {
 }
 
 /// What elf(5) calls them.
+const DT_NULL: usize = 0;
 const DT_HASH: usize = 4;
+const DT_DEBUG: usize = 21;
 const DT_SONAME: usize = 14;
 const DT_STRTAB: usize = 5;
 const DT_SYMTAB: usize = 6;
@@ -140,6 +142,24 @@ impl Object<'_> {
         })
     }
 
+    /// The program's: where the loader's list of objects begins (DT_DEBUG, link.h). `None` if it has none.
+    pub fn debug_map(&self) -> Option<usize> {
+        let dynamic = self.headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC)?;
+        let mut entry = self.base.wrapping_add(dynamic.p_vaddr as usize) as *const [usize; 2];
+        loop {
+            // SAFETY: the dynamic section of a loaded object, up to its DT_NULL.
+            match unsafe { *entry } {
+                [DT_NULL, _] => return None,
+                [DT_DEBUG, debug] if debug != 0 => {
+                    // SAFETY: the loader's `struct r_debug`, whose second word is the first object.
+                    let [_, map] = unsafe { *(debug as *const [usize; 2]) };
+                    return (map != 0).then_some(map);
+                }
+                _ => entry = entry.wrapping_add(1),
+            }
+        }
+    }
+
     /// Where the object's tables are; `None` if it has no symbols.
     #[inline(never)]
     pub fn tables(&self) -> Option<Tables> {
@@ -159,9 +179,10 @@ impl Object<'_> {
             // SAFETY: the dynamic section of a loaded object, up to its DT_NULL.
             let [tag, value] = unsafe { *entry };
             // glibc has relocated the addresses in place, but not those of the read-only vDSO; musl never does.
-            let address = match value {
-                offset if offset < self.base => self.base.wrapping_add(offset),
-                address => address,
+            // A base may be near the end of the address space: an object that was linked for a high address and lies low.
+            let address = match self.contains(value) {
+                true => value,
+                false => self.base.wrapping_add(value),
             };
             match tag {
                 0 => break,

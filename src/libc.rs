@@ -6,7 +6,7 @@
 //!
 //! | name | what for | where it is missing |
 //! | --- | --- | --- |
-//! | `dl_iterate_phdr` | the objects of the process, dl_iterate_phdr(3); imported | nowhere |
+//! | `dl_iterate_phdr` | the objects of the process, dl_iterate_phdr(3); imported; at start-up only, because it takes a lock | nowhere. A program may have its own, which lists nothing: then the loader's list for debuggers ([`for_each_linked`]) |
 //! | `__libc_start_main` | to know libc among the objects | there is no net and no hook finds anything; no libc lacks it |
 //! | `__errno_location` | errno(3) | a word of our own; no libc lacks it |
 //! | `__environ` | the settings, environ(7) | no settings; no libc lacks it |
@@ -29,6 +29,7 @@ use crate::elf::{Definition, Name, Object, ProgramHeader, Tables};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::Relaxed};
+use nopipe_sys as sys;
 
 /// A symbol of libc's, and its address once it is found.
 struct Import {
@@ -67,6 +68,9 @@ static ERRNO_LOCATION: AtomicPtr<()> = AtomicPtr::new(own_errno_location as *mut
 static GETAUXVAL: Import = Import::new("getauxval");
 static REGISTER_ATFORK: Import = Import::new("__register_atfork");
 static GNU_GET_LIBC_VERSION: Import = Import::new("gnu_get_libc_version");
+/// Looked up at start-up, as all of them: dl_iterate_phdr(3) takes a lock of the loader's, which in a forked child may be
+/// held for ever.
+static IO_LIST_ALL: Import = Import::new("_IO_list_all");
 /// Variables: if the program uses one, its linker has put it into the program itself (a copy relocation), and libc uses
 /// that one. These are the names under which libc writes them; others are aliases.
 static ENVIRON: Import = Import::new("__environ");
@@ -102,22 +106,21 @@ pub fn look_into(tables: &Tables) -> Part {
     // The first: what the code that chooses an indirect function is given.
     GETAUXVAL.take_from(tables);
     ERRNO_LOCATION.store(address_of(&errno_location) as *mut (), Relaxed);
-    for import in [&ENVIRON, &PROGNAME, &REGISTER_ATFORK, &GNU_GET_LIBC_VERSION] {
+    for import in [
+        &ENVIRON,
+        &PROGNAME,
+        &REGISTER_ATFORK,
+        &GNU_GET_LIBC_VERSION,
+        &IO_LIST_ALL,
+    ] {
         import.take_from(tables);
     }
     Part::Libc
 }
 
-/// Where libc's own symbol of this name is, if it has one.
-pub fn find(name: &Name) -> Option<usize> {
-    let mut found = None;
-    for_each_object(|base, headers| {
-        let object = Object { base, headers };
-        if object.contains(ERRNO_LOCATION.load(Relaxed) as usize) {
-            found = object.tables().and_then(|tables| tables.find(name));
-        }
-    });
-    found.as_ref().map(address_of)
+/// libc's list of open streams, if it has one by this name: a variable of type `FILE *`.
+pub fn stream_list() -> Option<usize> {
+    Some(IO_LIST_ALL.get()).filter(|&address| address != 0)
 }
 
 /// The address of what was found; of a function of several, the one that suits this CPU.
@@ -243,3 +246,78 @@ pub fn for_each_object(mut look: impl FnMut(usize, &[ProgramHeader])) {
     }
     call(&mut look);
 }
+
+/// The same, by the list that the dynamic linker keeps for debuggers, link.h: `struct r_debug` and `struct link_map`. For a
+/// program whose own dl_iterate_phdr(3) stands before libc's and does not list libc. Only at start-up: the list is read
+/// while nobody changes it. Without /proc nothing is listed.
+#[cold]
+#[inline(never)]
+pub fn for_each_linked(mut look: impl FnMut(usize, &[ProgramHeader])) {
+    let Some(headers) = program_headers() else { return };
+    let Some(program) = headers.iter().find(|header| header.p_type == libc::PT_PHDR) else {
+        return;
+    };
+    let base = (headers.as_ptr() as usize).wrapping_sub(program.p_vaddr as usize);
+    let object = Object { base, headers };
+    let Some(mut link) = object.debug_map() else { return };
+    let mut is_program = true;
+    for _ in 0..MOST_LINKS {
+        // SAFETY: the loader's own list: l_addr, l_name, l_ld, l_next, l_prev.
+        let [base, _, _, next, _] = unsafe { ptr::read(link as *const [usize; 5]) };
+        match is_program {
+            true => look(base, headers),
+            false => {
+                if let Some(headers) = headers_at(base) {
+                    look(base, headers);
+                }
+            }
+        }
+        (link, is_program) = (next, false);
+        if link == 0 {
+            return;
+        }
+    }
+}
+
+/// No program has as many objects.
+const MOST_LINKS: usize = 10_000;
+
+/// The program's headers, by the auxiliary vector (AT_PHDR, AT_PHNUM): getauxval(3) is libc's, which was not found yet.
+fn program_headers() -> Option<&'static [ProgramHeader]> {
+    let file = sys::open(c"/proc/self/auxv", libc::O_RDONLY | libc::O_CLOEXEC, 0).ok()?;
+    let mut bytes = [0; 64 * size_of::<[usize; 2]>()];
+    let length = sys::read_beginning(&file, &mut bytes).ok()?;
+    let (words, _) = bytes.get(..length)?.as_chunks::<{ size_of::<usize>() }>();
+    let (mut address, mut count) = (0, 0);
+    for pair in words.chunks_exact(2) {
+        let [kind, value] = [pair.first()?, pair.last()?].map(|word| usize::from_ne_bytes(*word));
+        match kind as c_ulong {
+            libc::AT_PHDR => address = value,
+            libc::AT_PHNUM => count = value,
+            _ => {}
+        }
+    }
+    // SAFETY: the kernel has mapped that number of headers there, which stay.
+    (address != 0).then(|| unsafe { core::slice::from_raw_parts(address as *const ProgramHeader, count) })
+}
+
+/// The headers of the object whose file begins at `base`; `None` if none does, which is so where it was linked for another
+/// address than 0.
+fn headers_at(base: usize) -> Option<&'static [ProgramHeader]> {
+    let mut header = [0; size_of::<Header>()];
+    sys::copy_own_memory(base, &mut header).ok()?;
+    // SAFETY: any bytes are such a header.
+    let header: Header = unsafe { core::mem::transmute(header) };
+    let is_elf = header.e_ident.starts_with(b"\x7fELF");
+    // SAFETY: the beginning of a loaded object, with its headers in it.
+    is_elf.then(|| unsafe {
+        let address = base.wrapping_add(header.e_phoff as usize);
+        core::slice::from_raw_parts(address as *const ProgramHeader, header.e_phnum.into())
+    })
+}
+
+/// The beginning of an ELF file of this process's class, elf(5).
+#[cfg(target_pointer_width = "64")]
+type Header = libc::Elf64_Ehdr;
+#[cfg(target_pointer_width = "32")]
+type Header = libc::Elf32_Ehdr;

@@ -12,7 +12,7 @@
 
 use crate::elf::{Name, Object, Tables};
 use crate::errno;
-use crate::libc::{self as names, Part, for_each_object};
+use crate::libc::{self as names, Part, for_each_linked, for_each_object};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use nopipe_core::library::LIBRARY;
@@ -124,13 +124,14 @@ pub fn resolve() {
         found: [false; ROOM],
         rows: 0,
     };
-    search.run();
-    if !search.has_libc {
-        // After dlopen, libc comes before us: no program calls our hooks, but our own calls of them must work. Only then:
-        // a libc that lacks a name is no reason, and of two copies of this library each would find the other.
-        search.is_first = true;
+    search.run(Walk::Linker);
+    // A program's own dl_iterate_phdr(3) may list nothing.
+    search.run(Walk::Debugger);
+    // After dlopen, libc comes before us: no program calls our hooks, but our own calls of them must work. Only then:
+    // a libc that lacks a name is no reason, and of two copies of this library each would find the other.
+    for walk in [Walk::Linker, Walk::Debugger] {
         search.after_us = true;
-        search.run();
+        search.run(walk);
     }
     for (symbol, found) in search.table.iter().zip(search.found) {
         if !found {
@@ -157,6 +158,13 @@ pub fn libc_sigaction() -> Option<unsafe extern "C" fn(c_int, *const libc::sigac
     (address != 0).then(|| unsafe { core::mem::transmute(address) })
 }
 
+/// By which list the objects are gone through.
+#[derive(Clone, Copy)]
+enum Walk {
+    Linker,
+    Debugger,
+}
+
 struct Search {
     table: &'static [Symbol],
     /// An address in our own code.
@@ -173,8 +181,16 @@ struct Search {
 }
 
 impl Search {
-    fn run(&mut self) {
-        for_each_object(|base, headers| self.look_into(&Object { base, headers }));
+    /// Looks into every object, unless libc has been seen.
+    fn run(&mut self, walk: Walk) {
+        if self.has_libc {
+            return;
+        }
+        self.is_first = true;
+        match walk {
+            Walk::Linker => for_each_object(|base, headers| self.look_into(&Object { base, headers })),
+            Walk::Debugger => for_each_linked(|base, headers| self.look_into(&Object { base, headers })),
+        }
     }
 
     fn look_into(&mut self, object: &Object) {

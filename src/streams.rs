@@ -11,13 +11,11 @@
 //! unsafe: reads libc's list.
 #![allow(unsafe_code, reason = "as the head says")]
 
-use crate::elf::Name;
-use crate::libc::find;
+use crate::libc::stream_list;
 use core::ffi::c_int;
 use nopipe_engine::channel::Channel;
 use nopipe_sys as sys;
 
-const IO_LIST_ALL: Name = Name::new("_IO_list_all");
 /// Offsets in `struct _IO_FILE`: but for `int _flags` at its head, which takes a whole word, these are all words.
 const WRITE_BASE: usize = 4 * size_of::<usize>();
 const WRITE_PTR: usize = 5 * size_of::<usize>();
@@ -41,7 +39,7 @@ pub fn doomed() -> u32 {
 }
 
 fn first() -> Option<usize> {
-    word(find(&IO_LIST_ALL)?, 0)
+    word(stream_list()?, 0)
 }
 
 /// Whether this stream holds output that its descriptor will refuse with EPIPE. (Where a reset is still to be reported,

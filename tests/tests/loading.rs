@@ -43,6 +43,9 @@ fn main() -> ExitCode {
             });
         }
     }
+    if cfg!(target_arch = "x86_64") {
+        suite.test("an object far below the address that it was linked for", &[], far_below);
+    }
     suite.run()
 }
 
@@ -152,6 +155,36 @@ fn static_child(libc: Libc) -> Result<(), Failed> {
     ended(&preloaded, KILLED)?;
     ensure(preloaded.stderr.is_empty(), preloaded.stderr)?;
     Ok(())
+}
+
+/// Two libraries are linked for one address, so one of them lies elsewhere: its base is near the end of the address space.
+fn far_below() -> Result<(), Failed> {
+    let folder = scratch_dir("below");
+    let path = |name: &str| folder.path().join(name);
+    let build = |arguments: &[&str], name: &str, text: &str| -> Result<(), Failed> {
+        let source = path(&format!("{name}.c"));
+        fs::write(&source, text)?;
+        let mut compile = Command::new("cc");
+        compile
+            .args(["-o"])
+            .arg(path(name))
+            .arg(&source)
+            .args(arguments)
+            .current_dir(folder.path());
+        Ok(ended(&run(&mut compile, TIMEOUT)?, FINE)?)
+    };
+    let high = ["-shared", "-fPIC", "-Wl,-Ttext-segment=0x7fffd0000000"];
+    build(&high, "libone.so", "int one(void) { return 1; }")?;
+    build(&high, "libtwo.so", "int two(void) { return 2; }")?;
+    let text = "#include <unistd.h>\nint one(void), two(void);\n
+        int main(void) { int ends[2]; (void)!pipe(ends); close(ends[0]); return one() + two() == 3 && write(ends[1], \"x\", 1) == -1 ? 0 : 1; }";
+    build(&["-L.", "-lone", "-ltwo", "-Wl,-rpath,$ORIGIN"], "program", text)?;
+    let mut command = Command::new(path("program"));
+    bare(&mut command);
+    ended(&run(&mut command, TIMEOUT)?, KILLED)?;
+    let logs = scratch_dir("logs");
+    library(Profile::Release).preload(&mut command, logs.path());
+    Ok(ended(&run(&mut command, TIMEOUT)?, FINE)?)
 }
 
 /// The loader and the libc of programs for this libc.

@@ -790,6 +790,8 @@ fn found_by_review() -> Vec<Case> {
         same("vfork_raise", FINE),
         saved("file_limit 0").silent(),
         saved("file_limit 10").env("NOPIPE_LOG", "stderr").silent(),
+        saved("own_iterate"),
+        saved("loader_lock").env("NOPIPE_LOG", "none").silent(),
         saved("late_library opened"),
         saved("late_library closed"),
         saved("late_library twice"),
