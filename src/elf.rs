@@ -132,6 +132,19 @@ impl Object<'_> {
         })
     }
 
+    /// Where the object begins, and how many bytes it spans. Its base may be near the end of the address space: it was linked
+    /// for a high address then, and lies lower.
+    fn span(&self) -> (usize, usize) {
+        let loaded = self.headers.iter().filter(|h| h.p_type == libc::PT_LOAD);
+        let (mut start, mut end) = (usize::MAX, 0);
+        // (Ascending, elf(5); but nothing here relies on that.)
+        for header in loaded {
+            start = start.min(header.p_vaddr as usize);
+            end = end.max((header.p_vaddr as usize).wrapping_add(header.p_memsz as usize));
+        }
+        (self.base.wrapping_add(start), end.saturating_sub(start))
+    }
+
     /// The segment that `address` lies in, if it is one of this object's.
     #[inline(never)]
     pub fn segment(&self, address: usize) -> Option<Range<usize>> {
@@ -165,6 +178,7 @@ impl Object<'_> {
     pub fn tables(&self) -> Option<Tables> {
         let dynamic = self.headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC)?;
         let mut entry = self.base.wrapping_add(dynamic.p_vaddr as usize) as *const [usize; 2];
+        let (start, size) = self.span();
         let mut tables = Tables {
             base: self.base,
             symbols: core::ptr::null(),
@@ -179,8 +193,7 @@ impl Object<'_> {
             // SAFETY: the dynamic section of a loaded object, up to its DT_NULL.
             let [tag, value] = unsafe { *entry };
             // glibc has relocated the addresses in place, but not those of the read-only vDSO; musl never does.
-            // A base may be near the end of the address space: an object that was linked for a high address and lies low.
-            let address = match self.contains(value) {
+            let address = match value.wrapping_sub(start) < size {
                 true => value,
                 false => self.base.wrapping_add(value),
             };
