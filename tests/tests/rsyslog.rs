@@ -108,6 +108,8 @@ impl Forwarding {
         // At the default level there is no summary after the event's line.
         command.env("NOPIPE_LOG", "syslog").env_remove("NOPIPE_LEVEL");
         let mut command = with_dev(&command, &folder.join("dev"));
+        // The programs that run at the same time have sockets of the same name.
+        command.current_dir(folder);
         let outcome = run(&mut command, TIMEOUT)?;
         match outcome.end {
             End::Exit(0) => Ok(outcome.stdout),
