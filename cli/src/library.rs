@@ -1,6 +1,7 @@
 //! Finds `libnopipe.so`: its file, and its name in LD_PRELOAD.
 
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use nopipe_core::library::LIBRARY;
 use nopipe_core::stats;
 
 use crate::error::{Error, Exit, Result};
+use crate::output::visible;
 use crate::program::elf::{Elf, Target};
 
 /// The library's file, and its name in LD_PRELOAD.
@@ -40,10 +42,18 @@ pub fn find(asked: Option<&Path>) -> Result<Library> {
 }
 
 fn named(asked: &Path, folders: &[PathBuf]) -> Result<Library> {
-    let missing = |why: &str| Error::new(Exit::Other, format!("the library {}: {why}", asked.display()));
-    let Some(name) = asked.to_str().filter(|name| !name.contains([' ', ':', '\n'])) else {
+    let missing = |why: &str| {
+        Error::new(
+            Exit::Other,
+            format!("the library {}: {why}", visible(asked.as_os_str().as_bytes())),
+        )
+    };
+    let Some(name) = asked
+        .to_str()
+        .filter(|name| !name.contains(|c: char| matches!(c, ' ' | ':') || c.is_control()))
+    else {
         return Err(missing(
-            "LD_PRELOAD cannot hold this name: spaces and colons separate names there",
+            "LD_PRELOAD cannot hold this name: spaces and colons separate names there, and control characters have no place in it",
         ));
     };
     let path = match name.contains('/') {
@@ -197,7 +207,13 @@ mod tests {
         }
         fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
         assert!(named(&path, &[]).unwrap_err().to_string().contains("nopipe_stats"));
-        for wrong in ["./libnopipe.so", "/nonexistent/libnopipe.so", "/a b.so", "other.so"] {
+        for wrong in [
+            "./libnopipe.so",
+            "/nonexistent/libnopipe.so",
+            "/a b.so",
+            "/a\u{1b}[31m.so",
+            "other.so",
+        ] {
             assert_eq!(
                 named(Path::new(wrong), &folders).unwrap_err().exit,
                 Exit::Other,

@@ -16,10 +16,14 @@ use std::path::{Path, PathBuf};
 
 use elf::Elf;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use wrapper::Behind;
 
 /// The kernel goes through as many scripts; and no sane command has more wrappers than this.
 const DEEPEST: usize = 16;
-const SHELLS: &[&str] = &["sh", "dash", "bash", "ksh", "ksh93", "mksh", "zsh", "busybox"];
+const SHELLS: &[&str] = &[
+    "sh", "dash", "bash", "rbash", "ash", "ksh", "ksh93", "rksh", "mksh", "lksh", "zsh", "yash", "posh", "csh", "tcsh",
+    "fish", "busybox",
+];
 /// As much of a script's first line is looked at: BINPRM_BUF_SIZE, include/uapi/linux/binfmts.h.
 const FIRST_LINE: usize = 256;
 
@@ -76,6 +80,10 @@ pub enum Unknown {
     File(PathBuf, io::Error),
     /// It is there, and the kernel would not run it.
     NoProgram(PathBuf, &'static str),
+    /// It runs another program, and which is not known: why.
+    Launcher(PathBuf, &'static str),
+    /// A name that is no absolute path, in a unit: its PATH and its folder are not this program's.
+    NotAbsolute(String),
 }
 
 impl std::fmt::Display for Unknown {
@@ -85,7 +93,8 @@ impl std::fmt::Display for Unknown {
                 write!(f, "{}: no such program", path.display())
             }
             Unknown::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Unknown::NoProgram(path, why) => write!(f, "{}: {why}", path.display()),
+            Unknown::NoProgram(path, why) | Unknown::Launcher(path, why) => write!(f, "{}: {why}", path.display()),
+            Unknown::NotAbsolute(name) => write!(f, "{name}: not looked for in the unit's PATH"),
         }
     }
 }
@@ -96,11 +105,28 @@ impl std::fmt::Display for Unknown {
 /// # Errors
 /// [`Unknown`]: it is not known, because a file is not there, or not to be read, or the kernel would not run it.
 pub fn look(command: &[String], root: &Path) -> Result<Program, Unknown> {
+    follow(command, root, false)
+}
+
+/// The same of a unit's command, whose arguments systemctl has not quoted. What depends on the unit's own PATH or folder is
+/// not known, and what starts another program that is not followed is not either.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_in_unit(command: &[String], root: &Path) -> Result<Program, Unknown> {
+    follow(command, root, true)
+}
+
+fn follow(command: &[String], root: &Path, is_units: bool) -> Result<Program, Unknown> {
     let mut command = command.to_vec();
     let mut through = Vec::new();
     let mut cleared = None;
     for _ in 0..DEEPEST {
-        let path = find(command.first().map_or("", String::as_str), root)?;
+        let name = command.first().map_or("", String::as_str);
+        if is_units && !name.starts_with('/') {
+            return Err(Unknown::NotAbsolute(name.to_owned()));
+        }
+        let path = find(name, root)?;
         let in_file = |error| Unknown::File(path.clone(), error);
         let file = open(root, &path).map_err(in_file)?;
         let data = file.metadata().map_err(in_file)?;
@@ -125,14 +151,24 @@ pub fn look(command: &[String], root: &Path) -> Result<Program, Unknown> {
         let Some(elf) = Elf::read(file) else {
             return Err(Unknown::NoProgram(path, "neither a program nor a script"));
         };
-        if let Some(behind) = wrapper::behind(&command) {
-            let secure = privilege.map(|why| format!("it {why}, and the dynamic linker takes LD_PRELOAD away"));
-            if let Some(how) = behind.clears.map(str::to_owned).or(secure) {
-                cleared = Some(Obstacle::Cleared { by: path.clone(), how });
+        match wrapper::behind(&command, is_units) {
+            None => {}
+            Some(Behind::Unknown(why)) => return Err(Unknown::Launcher(path, why)),
+            Some(Behind::Runs { command: other, clears }) => {
+                let secure = privilege.map(|why| format!("it {why}, and the dynamic linker takes LD_PRELOAD away"));
+                if let Some(how) = clears.map(str::to_owned).or(secure) {
+                    cleared = Some(Obstacle::Cleared { by: path.clone(), how });
+                }
+                command = other;
+                through.push(path);
+                continue;
             }
-            command = behind.command;
-            through.push(path);
-            continue;
+        }
+        if is_units && runs_another(&command, &through, root) {
+            return Err(Unknown::Launcher(
+                path,
+                "one of its arguments is a program, which it may start",
+            ));
         }
         let is_shell = path
             .file_name()
@@ -154,6 +190,16 @@ pub fn look(command: &[String], root: &Path) -> Result<Program, Unknown> {
         command.first().into_iter().collect(),
         "runs itself for ever",
     ))
+}
+
+/// Whether an argument is the path of an executable file, other than the scripts that led here.
+fn runs_another(command: &[String], through: &[PathBuf], root: &Path) -> bool {
+    let mut paths = command.iter().skip(1).map(Path::new).filter(|path| path.is_absolute());
+    paths.any(|path| {
+        let is_script = through.iter().any(|script| script == path);
+        let data = open(root, path).and_then(|file| file.metadata());
+        !is_script && data.is_ok_and(|data| is_executable(&data))
+    })
 }
 
 /// Opens a file as a process whose root is `root` would.
@@ -282,6 +328,18 @@ mod tests {
             assert_eq!(said.is_some_and(|said| said.contains("setuid")), is_one, "{mode:o}");
         }
         assert!(obstacle(&["env", "-i", "cat"]).unwrap().contains("empty environment"));
+        let in_unit = |command: &[&str]| {
+            let command: Vec<_> = command.iter().map(ToString::to_string).collect();
+            look_in_unit(&command, Path::new("/")).is_ok()
+        };
+        assert!(in_unit(&["/bin/cat", "/etc/passwd"]) && in_unit(&["/usr/bin/nice", "-n", "5", "/bin/cat"]));
+        for command in [
+            &["/usr/bin/env", "cat"][..],
+            &["/bin/cat", "/bin/true"],
+            &["/usr/sbin/chroot", "/jail", "/bin/cat"],
+        ] {
+            assert!(!in_unit(command), "{command:?}");
+        }
         assert_eq!(obstacle(&["env", "A=1", "cat"]), None);
     }
 

@@ -50,6 +50,7 @@ const TESTS: &[Row<fn()>] = &[
         check_list_remove_all,
     ),
     ("dropin: --set", &[], settings),
+    ("dropin: EnvironmentFile= sets LD_PRELOAD", ANALYZE, environment_files),
     (
         "dropin: parts of the system and patterns are refused",
         &[],
@@ -271,6 +272,21 @@ fn sigpipe_stays_ignored_where_nothing_is_proved() {
         assert!(ignores(&systemd, &[]), "{}", path.display());
         assert!(!ignores(&systemd, &["--force"]));
     }
+    // Each of these may run something that loads nothing, or runs it elsewhere.
+    for command in [
+        "/bin/sh -c sleep 5; exec /opt/game",
+        "/usr/sbin/chroot /jail /bin/sleep 60",
+        "/usr/bin/setarch x86_64 /bin/sleep 60",
+        "/usr/bin/xargs /bin/sleep",
+        "/usr/sbin/runuser -l joe -c game",
+        "/usr/bin/env -iv /bin/sleep 60",
+        "/usr/bin/env LD_PRELOAD=/none/libnopipe.so /bin/sleep 60",
+        "/usr/bin/env PATH=/opt sleep 60",
+        "/usr/bin/env sleep 60",
+        "/usr/bin/timeout 60 /bin/cat /bin/true",
+    ] {
+        assert!(ignores(&running(command), &[]), "{command}");
+    }
     for command in [
         "/bin/sleep 60",
         "/usr/bin/env A=1 /bin/sleep 60",
@@ -373,6 +389,32 @@ fn settings() {
     for wrong in ["NOPIPE_RATE=x", "PATH=/bin", "NOPIPE_RATE", "NOPIPE_ONLY=a\nUser=root"] {
         let outcome = systemd.nopipe(&["--set", wrong]);
         assert_eq!(outcome.end, End::Exit(2), "{wrong}: {}", outcome.stderr);
+    }
+}
+
+fn environment_files() {
+    for (text, status) in [
+        (&b"A=1\n"[..], 0),
+        (b"LD_PRELOAD=libnopipe.so\nLD_PRELOAD=\n", 8),
+        (b"\xffLD_PRELOAD=other.so\n", 8),
+        (b"LD_PRELOAD=/none/libnopipe.so.old\n", 8),
+        (b" LD_PRELOAD = other.so\n", 8),
+    ] {
+        let systemd = Systemd::with_unit("", "Type=simple\nRestart=no");
+        let file = systemd.path("environment");
+        fs::write(&file, text).unwrap();
+        let path = systemd.path("bin/systemctl");
+        let script = fs::read_to_string(&path).unwrap();
+        let line = format!("EnvironmentFiles={} (ignore_errors=no)\nEND", file.display());
+        fs::write(&path, script.replacen("END\n;;", &format!("{line}\n;;"), 1)).unwrap();
+        let outcome = systemd.nopipe(&["--install"]);
+        assert_eq!(
+            outcome.end,
+            End::Exit(status),
+            "{}: {}",
+            text.escape_ascii(),
+            outcome.stderr
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Exit, Result};
 use crate::library::{self, Library};
-use crate::output::print;
+use crate::output::{print, visible};
 use crate::page::Page;
 use crate::program;
 use crate::server::{Loaded, Signals, Standing};
@@ -163,7 +163,16 @@ fn verdict(args: &Args) -> Result<Verdict> {
                 _ => error,
             })
         }
-        Err(unknown) => Err(Error::new(Exit::NotFound, unknown.to_string())),
+        Err(unknown @ program::Unknown::Launcher(..)) => {
+            let why = vec![unknown.to_string(), "what it starts is not known".to_owned()];
+            Ok(Verdict::of_the_future(
+                args.what.clone(),
+                "program",
+                Protection::Not,
+                why,
+            ))
+        }
+        Err(unknown) => Err(Error::new(Exit::NotFound, visible(unknown.to_string().as_bytes()))),
     }
 }
 
@@ -324,9 +333,13 @@ fn at_next_start(unit: &Unit, library: &Library) -> (Protection, Vec<String>) {
 
 fn text(verdict: &Verdict) -> String {
     let would = if verdict.would_be { "would be " } else { "" };
-    let mut text = format!("{}: {would}{}\n", verdict.what, verdict.standing.word());
+    let mut text = format!(
+        "{}: {would}{}\n",
+        visible(verdict.what.as_bytes()),
+        verdict.standing.word()
+    );
     for why in &verdict.why {
-        text.push_str(&format!("  {why}\n"));
+        text.push_str(&format!("  {}\n", visible(why.as_bytes())));
     }
     text
 }

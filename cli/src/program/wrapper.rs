@@ -4,11 +4,15 @@
 
 /// What a command that runs another one does.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Behind {
-    /// The other command.
-    pub command: Vec<String>,
-    /// What takes LD_PRELOAD out of the environment, and what to do instead.
-    pub clears: Option<&'static str>,
+pub enum Behind {
+    /// It runs the other command.
+    Runs {
+        command: Vec<String>,
+        /// What takes LD_PRELOAD out of the environment, and what to do instead.
+        clears: Option<&'static str>,
+    },
+    /// It runs another command, and more is not known: why.
+    Unknown(&'static str),
 }
 
 /// One such program.
@@ -23,6 +27,42 @@ struct Wrapper {
     /// As in [`Behind`].
     clears: Option<&'static str>,
 }
+
+/// Programs that run others in ways that are not followed: in another root, as another user, in an environment of their own, or
+/// not as their child at all.
+const LAUNCHERS: &[&str] = &[
+    "chroot",
+    "nsenter",
+    "ip",
+    "start-stop-daemon",
+    "capsh",
+    "setarch",
+    "linux32",
+    "linux64",
+    "i386",
+    "x86_64",
+    "systemd-run",
+    "script",
+    "xargs",
+    "find",
+    "parallel",
+    "su",
+    "runuser",
+    "login",
+    "machinectl",
+    "bwrap",
+    "firejail",
+    "proot",
+    "fakeroot",
+    "daemonize",
+    "daemon",
+    "screen",
+    "tmux",
+    "watch",
+    "strace",
+    "gdb",
+    "ld.so",
+];
 
 const SUDO: &str = "it clears the environment: let systemd change the user (User=), or use setpriv or runuser";
 
@@ -79,7 +119,7 @@ const WRAPPERS: &[Wrapper] = &[
     plain(
         &["chpst"],
         &[
-            "-u", "-U", "-b", "-e", "-/", "-C", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c",
+            "-u", "-U", "-b", "-e", "-C", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c",
         ],
         0,
     ),
@@ -108,11 +148,15 @@ const SETPRIV: &[&str] = &[
     "--apparmor-profile",
 ];
 
-/// The command that `command` runs, if it is one of the usual programs for that; `None` if it is not, or runs none.
-pub fn behind(command: &[String]) -> Option<Behind> {
+/// What `command` does if it is one of the usual programs that run others; `None` if it is not, or runs none. `is_split`: its
+/// arguments were split at blanks, whatever quotes there were.
+pub fn behind(command: &[String], is_split: bool) -> Option<Behind> {
     let name = command.first()?.rsplit('/').next()?;
     if matches!(name, "sh" | "dash" | "bash") {
-        return shell(command);
+        return if is_split { None } else { shell(command) };
+    }
+    if LAUNCHERS.contains(&name) && command.len() > 1 {
+        return Some(Behind::Unknown("it starts another program, which is not followed"));
     }
     let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name))?;
     let mut clears = wrapper.clears;
@@ -130,36 +174,28 @@ pub fn behind(command: &[String]) -> Option<Behind> {
                 text => (text, after),
             };
             let command = [vec![command.first()?.clone()], shlex::split(text)?, after.to_vec()].concat();
-            return behind(&command).map(|found| Behind {
-                clears: clears.or(found.clears),
-                ..found
-            });
-        }
-        let value = |option: &str| match first.strip_prefix(option) {
-            Some("") => after.first().map(String::as_str),
-            Some(value) => Some(value.trim_start_matches('=')),
-            None => None,
-        };
-        if wrapper.assigns && name == "env" {
-            if matches!(first.as_str(), "-" | "-i" | "--ignore-environment") {
-                clears = Some("it starts with an empty environment: put LD_PRELOAD=… behind it");
-            }
-            if value("-u").or_else(|| value("--unset")) == Some("LD_PRELOAD") {
-                clears = Some("it removes LD_PRELOAD");
-            }
+            return match behind(&command, is_split)? {
+                Behind::Runs { command, clears: inner } => Some(Behind::Runs {
+                    command,
+                    clears: clears.or(inner),
+                }),
+                unknown => Some(unknown),
+            };
         }
         if first.len() > 1 && first.starts_with('-') || first == "-" {
+            match option(name, first, after) {
+                Effect::None => {}
+                Effect::Clears(why) => clears = Some(why),
+                Effect::Unknown(why) => return Some(Behind::Unknown(why)),
+            }
             let takes_value = wrapper.with_value.contains(&first.as_str());
             rest = after.get(usize::from(takes_value)..)?;
         } else if wrapper.assigns && first.contains('=') {
-            if let Some(value) = first.strip_prefix("LD_PRELOAD=") {
-                let is_kept = value
-                    .split([' ', ':'])
-                    .any(|one| one.ends_with(nopipe_core::library::LIBRARY));
-                clears = match is_kept {
-                    true => None,
-                    false => Some("it sets LD_PRELOAD to something else"),
-                };
+            if first.starts_with("LD_PRELOAD=") {
+                return Some(Behind::Unknown("it sets LD_PRELOAD itself"));
+            }
+            if first.starts_with("PATH=") {
+                return Some(Behind::Unknown("it sets PATH, so another program may be meant"));
             }
             rest = after;
         } else if before > 0 {
@@ -170,12 +206,43 @@ pub fn behind(command: &[String]) -> Option<Behind> {
         }
     }
     let command = rest.to_vec();
-    (!command.is_empty()).then_some(Behind { command, clears })
+    (!command.is_empty()).then_some(Behind::Runs { command, clears })
+}
+
+/// What an option of a wrapper does to the environment, or to which program is meant.
+enum Effect {
+    None,
+    Clears(&'static str),
+    Unknown(&'static str),
+}
+
+fn option(wrapper: &str, option: &str, after: &[String]) -> Effect {
+    const ELSEWHERE: Effect = Effect::Unknown("it changes the root, so another file may be meant");
+    match (wrapper, option) {
+        ("env", "-" | "-i" | "--ignore-environment") => {
+            Effect::Clears("it starts with an empty environment: put LD_PRELOAD=… behind it")
+        }
+        ("env", "-u" | "--unset") if after.first().is_some_and(|name| name == "LD_PRELOAD") => {
+            Effect::Clears("it removes LD_PRELOAD")
+        }
+        ("env", "-uLD_PRELOAD" | "--unset=LD_PRELOAD") => Effect::Clears("it removes LD_PRELOAD"),
+        ("env", "-u" | "--unset" | "-C" | "--chdir" | "-0" | "-v" | "--debug") => Effect::None,
+        ("env", one) if one.starts_with("--unset=") || one.starts_with("--chdir=") || one.starts_with("-u") => {
+            Effect::None
+        }
+        // Options may be joined and shortened.
+        ("env", _) => Effect::Unknown("one of its options is not known here"),
+        ("setpriv", one) if one.starts_with("--rese") => {
+            Effect::Clears("--reset-env clears the environment: leave it out")
+        }
+        ("chpst", one) if one.starts_with("-/") => ELSEWHERE,
+        _ => Effect::None,
+    }
 }
 
 /// `sh -c 'exec server …'`: the one command, if there is nothing else in it that a shell would have to do.
 fn shell(command: &[String]) -> Option<Behind> {
-    let [_, option, script, ..] = command else { return None };
+    let [_, option, script] = command else { return None };
     if option != "-c"
         || script.contains([
             '|', '&', ';', '<', '>', '(', ')', '$', '`', '\n', '*', '?', '[', '{', '#',
@@ -185,9 +252,15 @@ fn shell(command: &[String]) -> Option<Behind> {
     }
     let mut words = shlex::split(script)?;
     let begins = words.iter().position(|word| word != "exec" && !is_assignment(word))?;
-    let words = words.split_off(begins);
-    let command: Vec<_> = words.into_iter().take_while(|word| word != "2>&1").collect();
-    (!command.is_empty()).then_some(Behind { command, clears: None })
+    if words
+        .iter()
+        .take(begins)
+        .any(|word| word.starts_with("LD_PRELOAD=") || word.starts_with("PATH="))
+    {
+        return None;
+    }
+    let command = words.split_off(begins);
+    (!command.is_empty()).then_some(Behind::Runs { command, clears: None })
 }
 
 fn is_assignment(word: &str) -> bool {
@@ -203,9 +276,16 @@ mod tests {
         shlex::split(line).unwrap()
     }
 
+    fn runs(line: &str) -> Option<(Vec<String>, bool)> {
+        match behind(&words(line), false) {
+            Some(Behind::Runs { command, clears }) => Some((command, clears.is_some())),
+            _ => None,
+        }
+    }
+
     #[test]
     fn what_runs_what() {
-        for (command, runs) in [
+        for (command, other) in [
             ("/usr/bin/env game -p 1", "game -p 1"),
             ("env A=1 -u B -C /tmp game", "game"),
             ("env -S 'A=1 python3 -u' script", "python3 -u script"),
@@ -213,7 +293,6 @@ mod tests {
             ("nice -5 game", "game"),
             ("/usr/bin/setpriv --reuid joe --clear-groups game", "game"),
             ("setpriv --reuid=joe -- game -x", "game -x"),
-            ("runuser -u joe -- game", "game"),
             ("timeout -k 5 10 game", "game"),
             ("taskset 3 game", "game"),
             ("taskset -c 0,1 game", "game"),
@@ -224,7 +303,7 @@ mod tests {
             ("/bin/sh -c 'A=1 exec /usr/bin/game'", "/usr/bin/game"),
             ("sudo -u joe game", "game"),
         ] {
-            assert_eq!(behind(&words(command)).unwrap().command, words(runs), "{command}");
+            assert_eq!(runs(command).unwrap().0, words(other), "{command}");
         }
         for command in [
             "game",
@@ -235,14 +314,18 @@ mod tests {
             "sh -c 'a && b'",
             "nice -n",
             "sh",
+            "sh -c 'PATH=/x a'",
+            "sh -c game more",
         ] {
-            assert_eq!(behind(&words(command)), None, "{command}");
+            assert_eq!(behind(&words(command), false), None, "{command}");
         }
+        // Split at blanks, a script's first word looks like all of it.
+        assert_eq!(behind(&words("sh -c sleep 5; exec game"), true), None);
+        assert_eq!(behind(&words("sh -c game"), true), None);
     }
 
     #[test]
     fn what_clears_the_environment() {
-        let clears = |command: &str| behind(&words(command)).unwrap().clears.is_some();
         for command in [
             "sudo game",
             "doas -u joe game",
@@ -251,19 +334,41 @@ mod tests {
             "env -u LD_PRELOAD game",
             "env -uLD_PRELOAD game",
             "env --unset=LD_PRELOAD game",
-            "env LD_PRELOAD=other.so game",
+            "setpriv --reset-env game",
+            "setpriv --reset game",
         ] {
-            assert!(clears(command), "{command}");
+            assert!(runs(command).unwrap().1, "{command}");
         }
+        for command in ["env game", "env -u A game", "env --unset=A game", "nice game"] {
+            assert!(!runs(command).unwrap().1, "{command}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known() {
         for command in [
-            "env game",
-            "env -u A game",
-            "env LD_PRELOAD=a.so:/x/libnopipe.so game",
+            "chroot /jail /bin/game",
+            "nsenter -t 1 -m game",
+            "/sbin/ip netns exec x game",
+            "start-stop-daemon --start --exec game",
+            "setarch x86_64 game",
+            "systemd-run --scope game",
+            "script -c game",
+            "xargs game",
+            "su joe -c game",
+            "runuser -u joe -- game",
+            "env -iv game",
+            "env --ignore-env game",
+            "env LD_PRELOAD=/x/libnopipe.so game",
             "env -i LD_PRELOAD=libnopipe.so game",
+            "env PATH=/x game",
             "sudo LD_PRELOAD=libnopipe.so game",
-            "nice game",
+            "chpst -/ /jail game",
         ] {
-            assert!(!clears(command), "{command}");
+            assert!(
+                matches!(behind(&words(command), false), Some(Behind::Unknown(_))),
+                "{command}"
+            );
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nopipe_core::library::LIBRARY;
-
+use super::placement::Placement;
 use super::unit::Unit;
 use crate::library::Library;
 use crate::program;
@@ -60,7 +60,7 @@ fn limits(what: impl Into<String>) -> Hindrance {
 
 /// Every hindrance that the unit's properties and the file system show.
 pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
-    let mut found = environment(unit);
+    let mut found = environment(unit, &Placement::in_unit(library, unit).name);
     if !library.is_readable_by_all() {
         found.push(stops(format!(
             "{}: not every user can read this file, so a service with User= or DynamicUser= may run without it",
@@ -76,6 +76,11 @@ pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
     } else {
         found.extend(hidden(unit, &library.path).map(stops));
     }
+    for option in ["MountImages", "ExtensionImages", "ExtensionDirectories"] {
+        if unit.is_set(option) {
+            found.push(unproved(format!("{option}=: what it mounts is not looked at")));
+        }
+    }
     if unit.is_set("RootImage") {
         found.push(unproved("RootImage=: the programs in the image are not looked at"));
     } else {
@@ -90,7 +95,7 @@ pub fn all(unit: &Unit, library: &Library) -> Vec<Hindrance> {
 /// What the programs that the unit starts do with the library.
 fn programs(unit: &Unit, library: &Library, root: &Path) -> Vec<Hindrance> {
     let judge = |command: Vec<String>| {
-        let found = match program::look(&command, root) {
+        let found = match program::look_in_unit(&command, root) {
             Ok(found) => found,
             Err(unknown) => {
                 return Some(unproved(format!(
@@ -116,7 +121,7 @@ fn programs(unit: &Unit, library: &Library, root: &Path) -> Vec<Hindrance> {
 }
 
 /// What overrides the drop-in's `Environment=`.
-fn environment(unit: &Unit) -> Vec<Hindrance> {
+fn environment(unit: &Unit, library: &str) -> Vec<Hindrance> {
     let mut found = Vec::new();
     if unit
         .words("UnsetEnvironment")
@@ -128,15 +133,51 @@ fn environment(unit: &Unit) -> Vec<Hindrance> {
         ));
     }
     for file in unit.environment_files() {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.trim_start().starts_with("LD_PRELOAD="));
-        if line.is_some_and(|line| !line.contains(LIBRARY)) {
-            found.push(stops(format!(
+        match preload_in_file(file, library) {
+            FilePreload::None => {}
+            FilePreload::Other => found.push(stops(format!(
                 "EnvironmentFile={file} sets LD_PRELOAD, which overrides this drop-in: add the library there"
-            )));
+            ))),
+            FilePreload::Unknown => found.push(unproved(format!(
+                "EnvironmentFile={file} cannot be read here, or is a pattern: it may set LD_PRELOAD"
+            ))),
         }
     }
     found
+}
+
+/// What an `EnvironmentFile=` makes of LD_PRELOAD.
+enum FilePreload {
+    /// Nothing, or it names the library.
+    None,
+    /// Something without the library.
+    Other,
+    /// It cannot be read.
+    Unknown,
+}
+
+fn preload_in_file(file: &str, library: &str) -> FilePreload {
+    if file.contains(['*', '?', '[']) {
+        return FilePreload::Unknown;
+    }
+    let text = match fs::read(file) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return FilePreload::None,
+        Err(_) => return FilePreload::Unknown,
+    };
+    let mut assigned = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        // A line that cannot be understood, such as one with other bytes before the name, is taken for the worst.
+        name.trim().ends_with("LD_PRELOAD").then_some(value)
+    });
+    let Some(value) = assigned.next_back() else {
+        return FilePreload::None;
+    };
+    let value = value.trim().trim_matches(['"', '\'']);
+    match value.split([' ', ':']).any(|one| one == library) {
+        true => FilePreload::None,
+        false => FilePreload::Other,
+    }
 }
 
 /// The option that hides the library from the unit or forbids mapping it, and the remedy.
@@ -160,6 +201,19 @@ fn hidden(unit: &Unit, library: &Path) -> Option<String> {
     }
     if unit.is_set("PrivateTmp") && below(&["/tmp", "/var/tmp"]) {
         return Some(format!("PrivateTmp= hides {path}: {remedy}"));
+    }
+    // FROM:TO:options.
+    let is_mounted_over = |name| {
+        let mut mounts = unit
+            .words(name)
+            .into_iter()
+            .filter_map(|word| word.split(':').nth(1).map(PathBuf::from));
+        mounts.any(|folder| library.starts_with(&folder))
+    };
+    for option in ["BindPaths", "BindReadOnlyPaths"] {
+        if is_mounted_over(option) {
+            return Some(format!("{option}= mounts something else over {path}: {remedy}"));
+        }
     }
     for option in ["TemporaryFileSystem", "InaccessiblePaths"] {
         if listed(option).is_some() {
@@ -223,7 +277,7 @@ mod tests {
     fn found(properties: &str) -> Vec<String> {
         let unit = Unit::parse(&format!("Id=a.service\n{properties}\n"));
         let library = Path::new("/home/game/libnopipe.so");
-        let found = environment(&unit)
+        let found = environment(&unit, "/home/game/libnopipe.so")
             .into_iter()
             .chain(system_calls(&unit))
             .chain(address_families(&unit));
