@@ -1,6 +1,7 @@
 //! `nopipe check` on programs, running processes and services (with a stand-in for systemctl).
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use nopipe_tests::library::bare;
 use nopipe_tests::program::program;
 use nopipe_tests::run::{End, Outcome, Process, run};
-use nopipe_tests::suite::{Row, Suite};
+use nopipe_tests::suite::{Need, Row, Suite};
 use nopipe_tests::wait::wait_for;
 use nopipe_tests::{Profile, library, scratch_dir};
 use serde_json::Value;
@@ -19,6 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const TESTS: &[Row<fn()>] = &[
     ("check: programs", &[], programs),
     ("check: running processes", &[], processes),
+    (
+        "check: loaded by the program itself",
+        &[Need::Program("python3", "python3")],
+        loaded_late,
+    ),
     ("check: services", &[], services),
     ("check: JSON", &[], json),
     ("check: no verdict", &[], no_verdict),
@@ -154,6 +160,26 @@ fn processes() {
         expect(&outcome, status, &words);
         assert!(outcome.stdout.contains("(sleep)"), "{}", outcome.stdout);
     }
+}
+
+/// A program that loads the library itself has calls that do not go through it.
+fn loaded_late() {
+    let path = library(Profile::Release).path.display().to_string();
+    let mut command = Command::new(program("python3"));
+    let script = format!("import ctypes, time; ctypes.CDLL('{path}'); print('loaded', flush=True); time.sleep(60)");
+    command
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    bare(&mut command);
+    let mut process = Process::spawn(&mut command).unwrap();
+    let mut line = String::new();
+    BufReader::new(process.child().stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "loaded\n");
+    // Python ignores SIGPIPE.
+    expect(&nopipe(&[&process.id().to_string()]), 1, &["degraded", "too late"]);
 }
 
 /// A folder with a systemctl that shows this unit.

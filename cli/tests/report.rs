@@ -216,7 +216,10 @@ fn every_form() {
         expected(&Log::named("a.log.gz", gzip.finish().unwrap()).json());
         let level = ruzstd::encoding::CompressionLevel::Fastest;
         let zstd = ruzstd::encoding::compress_to_vec(form.as_bytes(), level);
-        expected(&Log::named("a.log.zst", zstd).json());
+        expected(&Log::named("a.log.zst", zstd.clone()).json());
+        // A frame of other data before it, as pzstd writes.
+        let skipped = [b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec(), zstd].concat();
+        expected(&Log::named("a.log.zst", skipped).json());
 
         let mut child = nopipe();
         let mut child = child

@@ -182,6 +182,9 @@ fn of_process(process: &Standing) -> Verdict {
     let (standing, how) = match &process.library {
         Loaded::Active if signals.caught || signals.ignored => {
             why.push("the library is loaded and works".to_owned());
+            if signals.caught {
+                why.push("the kernel has a handler for SIGPIPE; whose it is cannot be seen from outside".to_owned());
+            }
             if signals.ignored {
                 why.push(
                     "the program ignores SIGPIPE: what fails inside libc (a printf to a socket) is not named"
@@ -195,6 +198,13 @@ fn of_process(process: &Standing) -> Verdict {
                 "the library is loaded, but SIGPIPE has its default action in the kernel: the program has set it by a system call of its own, or another library has".to_owned(),
             );
             (Protection::Not, "preload")
+        }
+        Loaded::Late => {
+            why.push(
+                "the program has loaded the library itself, too late: what it calls does not go through the hooks"
+                    .to_owned(),
+            );
+            (without_library(signals, &mut why), "none")
         }
         Loaded::Inert => {
             why.push("the library is loaded and does nothing: NOPIPE_ONLY does not name this program".to_owned());

@@ -197,8 +197,17 @@ impl<R: BufRead> Read for Zstd<R> {
             let Some(mut source) = self.source.take() else {
                 return Ok(0);
             };
-            if source.fill_buf()?.is_empty() {
+            let head = source.fill_buf()?;
+            if head.is_empty() {
                 return Ok(0);
+            }
+            // A frame of other data is passed over: RFC 8878, 3.1.2. (pzstd writes them.)
+            if let Some(&[0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d]) = head.first_chunk::<8>() {
+                source.consume(8);
+                let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+                io::copy(&mut source.by_ref().take(length), &mut io::sink())?;
+                self.source = Some(source);
+                continue;
             }
             let frame = StreamingDecoder::new(source);
             self.frame = Some(frame.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?);

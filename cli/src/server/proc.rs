@@ -77,10 +77,16 @@ impl Folder {
         Ok(parse_status(&self.read("status")?))
     }
 
-    /// The value of a variable as it was when the program started; the program may have changed it since.
-    pub fn variable(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+    /// The environment as it was when the program started, or as it has overwritten it since.
+    pub fn environment(&self) -> io::Result<Vec<u8>> {
         let mut environ = Vec::new();
         self.file("environ")?.take(LARGEST_ENVIRON).read_to_end(&mut environ)?;
+        Ok(environ)
+    }
+
+    /// The value of a variable as it was when the program started; the program may have changed it since.
+    pub fn variable(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let environ = self.environment()?;
         let mut variables = environ.split(|&b| b == 0);
         let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
         Ok(value.map(<[u8]>::to_vec))

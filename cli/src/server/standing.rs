@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nopipe_core::library::is_library;
 use nopipe_core::settings::Settings;
 
 use super::access::error_of;
@@ -32,6 +33,8 @@ pub enum Loaded {
     No,
     /// It works there.
     Active,
+    /// The program has loaded it itself, by dlopen(3), say: what it calls does not go through the hooks.
+    Late,
     /// It is mapped and does nothing: NOPIPE_ONLY does not name the program.
     Inert,
     /// It is mapped; the message says why no more is known.
@@ -78,8 +81,36 @@ fn loaded(pid: i32, folder: &Folder) -> Loaded {
         Err(failure) => Loaded::Unread(failure.error.to_string()),
         // A forked child has counted nothing yet, and is served all the same.
         Ok(report) if report.counters.since == 0 && is_left_out(folder) => Loaded::Inert,
-        Ok(_) => Loaded::Active,
+        Ok(report) => match is_preloaded(folder) {
+            Some(true) => Loaded::Active,
+            Some(false) => Loaded::Late,
+            // Many servers write their title over their environment. One that has started up has signed its counters.
+            None if report.counters.since != 0 => Loaded::Active,
+            None => Loaded::Unread("its environment has been overwritten, and it has counted nothing yet".to_owned()),
+        },
     }
+}
+
+/// Whether LD_PRELOAD, as the program was started with it, or /etc/ld.so.preload names the library; `None` if the program
+/// has overwritten its environment.
+fn is_preloaded(folder: &Folder) -> Option<bool> {
+    let names_it = |text: &[u8]| {
+        let mut names = text.split(|b| b" :\n\t".contains(b));
+        names.any(|name| {
+            let file = name.rsplit(|&b| b == b'/').next().unwrap_or(name);
+            is_library(&String::from_utf8_lossy(file))
+        })
+    };
+    if std::fs::read("/etc/ld.so.preload").is_ok_and(|text| names_it(&text)) {
+        return Some(true);
+    }
+    let environment = folder.environment().ok()?;
+    let variables: Vec<_> = environment.split(|&b| b == 0).filter(|one| !one.is_empty()).collect();
+    if variables.is_empty() || !variables.iter().all(|one| one.contains(&b'=')) {
+        return None;
+    }
+    let preload = variables.iter().find_map(|one| one.strip_prefix(b"LD_PRELOAD="));
+    Some(preload.is_some_and(names_it))
 }
 
 /// Whether NOPIPE_ONLY, as the program was started with it, leaves it out; the library judges by the first argument.
