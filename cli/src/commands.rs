@@ -30,7 +30,10 @@ const PAGE: Page = Page {
     exit: &[
         (0, "success"),
         (1, "any other error: see standard error"),
-        (2, "the command line is wrong"),
+        (
+            2,
+            "the command line is wrong (check has statuses of its own: nopipe-check(1))",
+        ),
         (3, "no such process, program, unit or file"),
         (4, "permission denied"),
         (5, "the library is not loaded in that process"),

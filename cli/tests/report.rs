@@ -452,6 +452,12 @@ fn stdout_closed_or_full() {
         assert_eq!(outcome.end, End::Exit(1), "{format:?}");
         assert!(outcome.stderr.contains("No space left"), "{}", outcome.stderr);
     }
+    // The log's own name after --html: it is not lost.
+    let before = fs::read(&log.path).unwrap();
+    let outcome = report(&["--html", &log.path]);
+    assert_eq!(outcome.end, End::Exit(2), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("not overwritten"), "{}", outcome.stderr);
+    assert_eq!(fs::read(&log.path).unwrap(), before);
     let outcome = report(&["--html", "/nonexistent/page.html", &log.path]);
     assert_eq!(outcome.end, End::Exit(1), "{}", outcome.stderr);
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -263,7 +264,18 @@ fn write(args: &Args, tally: &mut Tally) -> Result<()> {
         let page = report::html::page(tally, top);
         match path.as_os_str() == "-" {
             true => return print(&page),
-            false => std::fs::write(path, page).map_err(Error::of_file(path))?,
+            false => {
+                // A log that was meant to be read must not be lost.
+                let there = std::fs::read(path).unwrap_or_default();
+                if !there.is_empty() && !there.to_ascii_lowercase().starts_with(b"<!doctype html") {
+                    let message = format!(
+                        "{}: it is there and is no page: not overwritten",
+                        visible(path.as_os_str().as_bytes())
+                    );
+                    return Err(Error::new(Exit::Usage, message));
+                }
+                std::fs::write(path, page).map_err(Error::of_file(path))?;
+            }
         }
     }
     match (args.json, args.csv, &args.html) {
